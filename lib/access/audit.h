@@ -1,0 +1,23 @@
+/* The audit log: who did what, and who was refused. One line in LOG_DIR/audit.log, whatever the log
+ * level. It names the user and the address because that is its purpose; it never holds content,
+ * only its SHA-256. */
+#ifndef SB_ACCESS_AUDIT_H
+#define SB_ACCESS_AUDIT_H
+
+#include "base/error.h"
+
+struct sb_audit {
+    const char *action;      /* "calls.start", "auth.refused", "origin.denied" */
+    const char *outcome;     /* "ok" or an error code */
+    const char *trace_id;
+    const char *user_id;     /* NULL: anonymous */
+    const char *address;     /* the client's, as text */
+    const char *user_agent;  /* NULL: none; cut at 256 bytes */
+    const char *object;      /* what it was done to, such as a call id; NULL: nothing */
+    const char *data_sha256; /* of the request's body, hexadecimal; NULL: no body */
+    const char *reason;      /* why it was refused; NULL */
+};
+
+SB_NONNULL_ALL void sb_audit_write(const struct sb_audit *audit);
+
+#endif

@@ -1,0 +1,49 @@
+/* Who is calling. An ordered list of sources (principal.c) is asked; the first that finds its kind
+ * of credential decides, and nothing falls back from a refused credential to a weaker one. */
+#ifndef SB_ACCESS_PRINCIPAL_H
+#define SB_ACCESS_PRINCIPAL_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "store/db.h"
+
+enum sb_principal_kind {
+    SB_PRINCIPAL_ANONYMOUS,
+    SB_PRINCIPAL_USER,       /* a bearer token of ours or the identity provider's */
+    SB_PRINCIPAL_PARTICIPANT /* a call ticket */
+};
+
+struct sb_principal {
+    enum sb_principal_kind kind;
+    const char *user_id; /* NULL if anonymous */
+    const char *name;    /* display name; NULL if unknown */
+    unsigned roles;      /* bits 1 << enum sb_role; 0 if anonymous */
+    const char *call_id, *participant_id; /* of a participant, else NULL */
+    bool moderator;                       /* of that call */
+};
+
+struct sb_principal_input {
+    struct sb_arena *arena;
+    const struct sb_config *config;
+    const char *authorization; /* the Authorization header or NULL */
+    int64_t now_ms;
+    struct sb_db *db;          /* NULL where the endpoint uses no database */
+    struct sb_db_conn *reader; /* with db */
+};
+
+/* Finds the principal. A user has its row made at its first use and read every time: the row's role
+ * adds to the token's.
+ * SB_OK: *principal is set, anonymous where there is no credential.
+ * SB_E_UNAUTHENTICATED: a credential was refused; *reason (a literal, for the log) says why.
+ * SB_E_FORBIDDEN: the user is disabled. SB_E_UNAVAILABLE, SB_E_MISCONFIGURED: the users table
+ * cannot be read (fail closed). */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_principal_find(const struct sb_principal_input *input,
+                                                            struct sb_principal *principal,
+                                                            const char **reason);
+
+/* Whether header (NULL allowed) is the bearer credential secret, in constant time. */
+SB_NONNULL(2) SB_MUST_CHECK bool sb_principal_bearer_is(const char *header, const char *secret);
+
+#endif

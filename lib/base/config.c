@@ -1,0 +1,464 @@
+#include "base/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/config_table.h"
+#include "base/crypto.h"
+#include "base/origin.h"
+
+enum { ARENA_CAP = 1024 * 1024, FILE_MAX_BYTES = 256 * 1024, RATE_LIMIT_MAX = 16383 };
+static const char default_path[] = "/etc/switchboard/switchboard.env";
+static const char rate_prefix[] = "RATE_LIMIT_";
+
+extern char **environ;
+
+struct loader {
+    struct sb_config *config;
+    struct sb_config_pair *pairs;
+    struct sb_config_problem *first, **last;
+    unsigned needs;
+    bool no_memory;
+};
+
+static void complain(struct loader *loader, const char *variable, unsigned needs, bool warning,
+                     const char *message)
+{
+    struct sb_config_problem *problem = sb_arena_alloc(loader->config->arena, sizeof *problem);
+    if (problem == NULL || message == NULL || variable == NULL) {
+        loader->no_memory = true;
+        return;
+    }
+    *problem = (struct sb_config_problem){variable, message, needs, warning, NULL};
+    *loader->last = problem;
+    loader->last = &problem->next;
+}
+
+#define COMPLAIN(loader, row, ...)                                                                 \
+    complain((loader), (row)->name, (row)->needs, false,                                           \
+             sb_arena_printf((loader)->config->arena, __VA_ARGS__))
+
+/* The value of name: the real environment's, else the file's last one; empty counts as absent. */
+static const char *lookup(const struct loader *loader, const char *name)
+{
+    const char *found = getenv(name);
+    if (found == NULL) {
+        for (const struct sb_config_pair *pair = loader->pairs; pair != NULL; pair = pair->next) {
+            if (strcmp(pair->name, name) == 0)
+                found = pair->value;
+        }
+    }
+    return found == NULL || *found == '\0' ? NULL : found;
+}
+
+static bool parse_int(const char *text, int64_t min, int64_t max, int64_t *value)
+{
+    char *end;
+    errno = 0;
+    long long parsed = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || strchr(" \t\n+", *text) != NULL ||
+        parsed < min || parsed > max)
+        return false;
+    *value = parsed;
+    return true;
+}
+
+/* Splits at commas into items without surrounding blanks; empty items are left out. */
+static bool split(struct sb_arena *arena, const char *text, struct sb_strings *list)
+{
+    size_t most = 1;
+    for (const char *p = text; *p != '\0'; p++)
+        most += *p == ',';
+    list->count = 0;
+    list->items = sb_arena_alloc(arena, most * sizeof *list->items);
+    if (list->items == NULL)
+        return false;
+    while (*text != '\0') {
+        text += strspn(text, " \t,");
+        size_t length = strcspn(text, ",");
+        size_t trimmed = length;
+        while (trimmed > 0 && strchr(" \t", text[trimmed - 1]) != NULL)
+            trimmed--;
+        if (trimmed > 0) {
+            list->items[list->count] = sb_arena_strndup(arena, text, trimmed);
+            if (list->items[list->count++] == NULL)
+                return false;
+        }
+        text += length;
+    }
+    return true;
+}
+
+static bool host_valid(const char *text)
+{
+    size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "0123456789.-_");
+    return length > 0 && length <= 253 && text[length] == '\0';
+}
+
+static void load_origins(struct loader *loader, const struct sb_config_row *row,
+                         const char *text, struct sb_strings *list)
+{
+    struct sb_config *config = loader->config;
+    if (!split(config->arena, text, list)) {
+        loader->no_memory = true;
+        return;
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        bool star = strcmp(list->items[i], "*") == 0;
+        if (star && config->app_env == SB_ENV_PRODUCTION)
+            COMPLAIN(loader, row, "`*` is refused in production; list the origins");
+        else if (!star && !sb_origin_valid(list->items[i]))
+            COMPLAIN(loader, row,
+                     "\"%s\" is not an origin; write scheme://host[:port] in lower case, without "
+                     "a path or trailing slash",
+                     list->items[i]);
+    }
+}
+
+static const char *const private_networks[] = {"127.0.0.0/8",    "::1/128",     "10.0.0.0/8",
+                                               "172.16.0.0/12",  "192.168.0.0/16",
+                                               "169.254.0.0/16", "fc00::/7",    "fe80::/10"};
+
+static void load_cidrs(struct loader *loader, const struct sb_config_row *row, const char *text,
+                       struct sb_cidrs *list)
+{
+    struct sb_arena *arena = loader->config->arena;
+    struct sb_strings words = {0};
+    if (strcmp(text, "false") == 0)
+        return;
+    if (strcmp(text, "true") == 0)
+        words = (struct sb_strings){(char **)private_networks, SB_COUNT(private_networks)};
+    else if (!split(arena, text, &words))
+        loader->no_memory = true;
+    struct sb_cidr *items = sb_arena_alloc(arena, (words.count + 1) * sizeof *items);
+    if (items == NULL) {
+        loader->no_memory = true;
+        return;
+    }
+    for (size_t i = 0; i < words.count; i++) {
+        if (!sb_cidr_parse(words.items[i], &items[i])) {
+            COMPLAIN(loader, row,
+                     "\"%s\" is not a network; write CIDRs such as 10.0.0.0/8 (host bits 0), true "
+                     "or false",
+                     words.items[i]);
+            return; /* trust none rather than some */
+        }
+    }
+    *list = (struct sb_cidrs){items, words.count};
+}
+
+static void load_enum(struct loader *loader, const struct sb_config_row *row, const char *text,
+                      int64_t *value)
+{
+    for (int i = 0; row->names[i] != NULL; i++) {
+        if (strcmp(row->names[i], text) == 0) {
+            *value = i;
+            return;
+        }
+    }
+    struct sb_buf names;
+    sb_buf_init(&names, loader->config->arena, 512);
+    for (int i = 0; row->names[i] != NULL; i++)
+        sb_buf_add_format(&names, "%s%s", i == 0 ? "" : ", ", row->names[i]);
+    COMPLAIN(loader, row, "\"%s\" is not known; use one of: %s", text, names.data);
+}
+
+static void load_database(struct loader *loader, const struct sb_config_row *row,
+                          const char *text)
+{
+    struct sb_config *config = loader->config;
+    const char *path = text + strlen("sqlite:");
+    if (strncmp(text, "sqlite:", 7) != 0 || *path == '\0') {
+        COMPLAIN(loader, row, "must be sqlite:PATH (other databases are not supported)");
+        return;
+    }
+    config->database_url = text;
+    config->database_path = *path == '/'
+                                ? path
+                                : sb_arena_printf(config->arena, "%s/%s", config->state_dir, path);
+    loader->no_memory = loader->no_memory || config->database_path == NULL;
+}
+
+/* Stores text, which is not empty, as the row's value, or complains. */
+static void load_value(struct loader *loader, const struct sb_config_row *row, const char *text)
+{
+    void *at = (char *)loader->config + row->offset;
+    switch (row->type) {
+    case SB_CONFIG_TEXT:
+        *(const char **)at = text;
+        break;
+    case SB_CONFIG_SECRET:
+        if (strlen(text) < (size_t)row->min)
+            COMPLAIN(loader, row, "is shorter than %d bytes; make one with: openssl rand -base64 48",
+                     (int)row->min);
+        else
+            *(const char **)at = text;
+        break;
+    case SB_CONFIG_PATH:
+        if (*text != '/')
+            COMPLAIN(loader, row, "\"%s\" is not an absolute path", text);
+        else
+            *(const char **)at = text;
+        break;
+    case SB_CONFIG_HOST:
+        if (!host_valid(text))
+            COMPLAIN(loader, row, "\"%s\" is not a host name; leave out scheme, port and path",
+                     text);
+        else
+            *(const char **)at = text;
+        break;
+    case SB_CONFIG_BOOL:
+        if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0 &&
+            strcmp(text, "1") != 0 && strcmp(text, "0") != 0)
+            COMPLAIN(loader, row, "\"%s\" is neither true nor false", text);
+        else
+            *(bool *)at = *text == 't' || *text == 'T' || *text == '1';
+        break;
+    case SB_CONFIG_INT:
+        if (!parse_int(text, row->min, row->max, at))
+            COMPLAIN(loader, row, "\"%s\" is not a whole number from %lld to %lld", text,
+                     (long long)row->min, (long long)row->max);
+        break;
+    case SB_CONFIG_ENUM:
+        load_enum(loader, row, text, at);
+        break;
+    case SB_CONFIG_LIST:
+        loader->no_memory |= !split(loader->config->arena, text, at);
+        break;
+    case SB_CONFIG_ORIGINS:
+        load_origins(loader, row, text, at);
+        break;
+    case SB_CONFIG_CIDRS:
+        load_cidrs(loader, row, text, at);
+        break;
+    case SB_CONFIG_DATABASE:
+        load_database(loader, row, text);
+        break;
+    }
+}
+
+static bool concerns(const struct sb_config_row *row, unsigned needs)
+{
+    return row->needs == 0 || (row->needs & needs) != 0;
+}
+
+static void load_row(struct loader *loader, const struct sb_config_row *row)
+{
+    const char *text = lookup(loader, row->name);
+    if (text == NULL && row->alias != NULL)
+        text = lookup(loader, row->alias);
+    if (row->fallback != NULL) /* first, so that a refused value leaves the default */
+        load_value(loader, row, row->fallback);
+    if (text != NULL) {
+        char *copy = sb_arena_strdup(loader->config->arena, text);
+        if (copy == NULL)
+            loader->no_memory = true;
+        else
+            load_value(loader, row, copy);
+        return;
+    }
+    bool demanded = row->demand == SB_DEMANDED ||
+                    (row->demand == SB_DEMANDED_IN_PRODUCTION &&
+                     loader->config->app_env == SB_ENV_PRODUCTION);
+    if (demanded && concerns(row, loader->needs))
+        COMPLAIN(loader, row, "is not set%s; %s",
+                 row->demand == SB_DEMANDED ? "" : " and production demands it", row->doc);
+}
+
+/* RATE_LIMIT_<NAME>=N/SECONDS or off. */
+static bool parse_rate(const char *text, struct sb_rate_setting *setting)
+{
+    if (strcmp(text, "off") == 0)
+        return true;
+    const char *slash = strchr(text, '/');
+    char number[8];
+    if (slash == NULL || slash == text || (size_t)(slash - text) >= sizeof number)
+        return false;
+    memcpy(number, text, (size_t)(slash - text));
+    number[slash - text] = '\0';
+    return parse_int(number, 1, RATE_LIMIT_MAX, &setting->limit) &&
+           parse_int(slash + 1, 1, 86400, &setting->window_s);
+}
+
+static void load_rate(struct loader *loader, const char *name, const char *text)
+{
+    struct sb_config *config = loader->config;
+    char *policy = sb_arena_strdup(config->arena, name + strlen(rate_prefix));
+    if (policy == NULL) {
+        loader->no_memory = true;
+        return;
+    }
+    for (char *p = policy; *p != '\0'; p++)
+        *p = *p == '_' ? '-' : (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
+    if (sb_config_rate(config, policy) != NULL)
+        return; /* the real environment came first */
+    struct sb_rate_setting setting = {.policy = policy};
+    if (!parse_rate(text, &setting)) {
+        complain(loader, sb_arena_strdup(config->arena, name), SB_NEEDS_CORE, false,
+                 sb_arena_printf(config->arena,
+                                 "\"%s\" is not N/SECONDS (N to %d, a day at most) or off", text,
+                                 RATE_LIMIT_MAX));
+        return;
+    }
+    struct sb_rate_setting *grown =
+        sb_arena_alloc(config->arena, (config->rate_count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        loader->no_memory = true;
+        return;
+    }
+    if (config->rate_count > 0)
+        memcpy(grown, config->rates, config->rate_count * sizeof *grown);
+    grown[config->rate_count++] = setting;
+    config->rates = grown;
+}
+
+static void load_rates(struct loader *loader)
+{
+    for (char **variable = environ; *variable != NULL; variable++) {
+        const char *equals = strchr(*variable, '=');
+        if (equals == NULL || strncmp(*variable, rate_prefix, strlen(rate_prefix)) != 0 ||
+            equals[1] == '\0')
+            continue;
+        char *name = sb_arena_strndup(loader->config->arena, *variable,
+                                      (size_t)(equals - *variable));
+        if (name == NULL)
+            loader->no_memory = true;
+        else
+            load_rate(loader, name, equals + 1);
+    }
+    for (const struct sb_config_pair *pair = loader->pairs; pair != NULL; pair = pair->next) {
+        if (strncmp(pair->name, rate_prefix, strlen(rate_prefix)) == 0 && *pair->value != '\0')
+            load_rate(loader, pair->name, lookup(loader, pair->name));
+    }
+}
+
+/* What no single row can tell. */
+static void check_together(struct loader *loader)
+{
+    struct sb_config *config = loader->config;
+    bool production = config->app_env == SB_ENV_PRODUCTION;
+    if (config->enable_ws_proxy)
+        complain(loader, "ENABLE_WS_PROXY", SB_NEEDS_CORE, false,
+                 "cannot be honoured: a FastCGI program carries no WebSockets; set it to false");
+    if (config->turn_host != NULL && config->turn_secret == NULL &&
+        (config->turn_username == NULL || config->turn_password == NULL))
+        complain(loader, "TURN_SECRET", SB_NEEDS_TURN, false,
+                 "is not set and neither are TURN_USERNAME and TURN_PASSWORD; TURN_HOST needs one "
+                 "of the two");
+    if (config->turn_username != NULL && strchr(config->turn_username, ':') != NULL)
+        complain(loader, "TURN_USERNAME", SB_NEEDS_TURN, false, "may not hold a colon");
+    if (!production && config->production_domain != NULL &&
+        strcmp(config->production_domain, "localhost") != 0)
+        complain(loader, "APP_ENV", SB_NEEDS_CORE, true,
+                 "is development although PRODUCTION_DOMAIN is set; a public site needs "
+                 "APP_ENV=production");
+    for (size_t i = 0; i < sb_config_foreign_count; i++) {
+        const struct sb_config_foreign *foreign = &sb_config_foreigns[i];
+        if (lookup(loader, foreign->name) != NULL)
+            complain(loader, foreign->name, SB_NEEDS_CORE, foreign->warning, foreign->hint);
+    }
+}
+
+/* The file's text in the arena; NULL with a complaint, or without one if it may be absent. */
+static char *read_file(struct loader *loader, const char *path, bool may_be_absent)
+{
+    struct sb_arena *arena = loader->config->arena;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno != ENOENT || !may_be_absent)
+            complain(loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
+                     sb_arena_printf(arena, "%s cannot be read: %s", path, strerror(errno)));
+        return NULL;
+    }
+    char *text = sb_arena_alloc(arena, FILE_MAX_BYTES + 1);
+    ssize_t length = text == NULL ? -1 : read(fd, text, FILE_MAX_BYTES + 1);
+    close(fd);
+    if (length < 0 || length > FILE_MAX_BYTES || strlen(text) != (size_t)length) {
+        complain(loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
+                 sb_arena_printf(arena, "%s is not a text file of at most 256 KiB", path));
+        return NULL;
+    }
+    return text;
+}
+
+static void load_file(struct loader *loader, const char *path)
+{
+    if (path == NULL)
+        path = getenv("SWITCHBOARD_ENV");
+    bool named = path != NULL && *path != '\0';
+    if (!named)
+        path = default_path;
+    char *text = read_file(loader, path, !named);
+    int line = 0;
+    if (text != NULL &&
+        !sb_config_parse_file(loader->config->arena, text, &loader->pairs, &line))
+        complain(loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
+                 sb_arena_printf(loader->config->arena, "%s line %d is not NAME=VALUE", path,
+                                 line));
+}
+
+bool sb_config_load(const char *path, unsigned needs, struct sb_config **config,
+                    struct sb_config_problem **problems)
+{
+    struct sb_arena *arena = sb_arena_new(ARENA_CAP);
+    if (arena == NULL)
+        return false;
+    struct loader loader = {.config = sb_arena_alloc(arena, sizeof *loader.config),
+                            .needs = needs};
+    if (loader.config == NULL) {
+        sb_arena_free(arena);
+        return false;
+    }
+    loader.last = &loader.first;
+    loader.config->arena = arena;
+    load_file(&loader, path);
+    for (size_t i = 0; i < sb_config_row_count; i++)
+        load_row(&loader, &sb_config_rows[i]);
+    load_rates(&loader);
+    check_together(&loader);
+    if (loader.no_memory) {
+        sb_config_free(loader.config);
+        return false;
+    }
+    *config = loader.config;
+    *problems = loader.first;
+    return true;
+}
+
+void sb_config_free(struct sb_config *config)
+{
+    if (config == NULL)
+        return;
+    for (size_t i = 0; i < sb_config_row_count; i++) {
+        const char *secret = *(const char **)((char *)config + sb_config_rows[i].offset);
+        if (sb_config_rows[i].type == SB_CONFIG_SECRET && secret != NULL)
+            sb_wipe((char *)secret, strlen(secret));
+    }
+    sb_arena_free(config->arena);
+}
+
+const struct sb_config_problem *sb_config_blocking(const struct sb_config_problem *problems,
+                                                   unsigned needs)
+{
+    for (; problems != NULL; problems = problems->next) {
+        if (!problems->warning && (problems->needs == 0 || (problems->needs & needs) != 0))
+            return problems;
+    }
+    return NULL;
+}
+
+const struct sb_rate_setting *sb_config_rate(const struct sb_config *config, const char *policy)
+{
+    for (size_t i = 0; i < config->rate_count; i++) {
+        if (strcmp(config->rates[i].policy, policy) == 0)
+            return &config->rates[i];
+    }
+    return NULL;
+}
