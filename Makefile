@@ -93,7 +93,118 @@ $(REPLAYS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+# --- What the machine must have ------------------------------------------------------------------
+
+PACKAGES_BUILD := gcc libc6-dev libfcgi-dev libjansson-dev libsqlite3-dev libssl-dev
+PACKAGES_RUN := lighttpd curl jq acl
+PACKAGES_TEST := apache2 libapache2-mod-fcgid nginx-light spawn-fcgi libcriterion-dev clang-format \
+                 clang-tidy shellcheck logrotate nodejs node-ajv python3 procps psmisc sqlite3 \
+                 openssl libasan8 libubsan1 git
+PACKAGES_BENCH := wrk php-fpm php-sqlite3
+PACKAGES_FUZZ := clang libclang-rt-14-dev
+
+# Installs those of the packages in $(1) that are missing. While it does, policy-rc.d keeps packaged
+# services from starting: a web server on port 80 is not what was asked for.
+define install
+missing="$$(dpkg-query -W -f '$${db:Status-Abbrev} $${Package}\n' $(1) 2>/dev/null | \
+    awk '$$1 == "ii" { print $$2 }' | sort | comm -13 - <(printf '%s\n' $(1) | sort))"; \
+[ -z "$$missing" ] && exit 0; \
+echo "installing:" $$missing; \
+root=; [ "$$(id -u)" = 0 ] || root=sudo; \
+policy=/usr/sbin/policy-rc.d; \
+if [ ! -e $$policy ]; then \
+    trap "$$root rm -f $$policy" EXIT; \
+    printf '#!/bin/sh\nexit 101\n' | $$root tee $$policy >/dev/null; $$root chmod 755 $$policy; \
+fi; \
+export DEBIAN_FRONTEND=noninteractive; \
+{ $$root apt-get install -qq -y --no-install-recommends $$missing >/dev/null 2>&1 || \
+  { $$root apt-get update -qq && $$root -E apt-get install -qq -y --no-install-recommends $$missing; }; } \
+    || { echo "these packages could not be installed:" $$missing >&2; exit 1; }
+endef
+
+deps:
+	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN))
+
+deps-check:
+	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST))
+
+deps-bench:
+	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_BENCH))
+
+deps-fuzz:
+	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_FUZZ))
+
+# --- Serving -------------------------------------------------------------------------------------
+
+# A demo that needs no configuration: everything it makes lies below build/demo.
+run: deps
+	@$(MAKE) all
+	@etc/demo.sh $(PORT) $(BUILD)
+
+serve: all
+	@exec etc/serve.sh $(SERVER) $(PORT) $(ENV_FILE) $(BUILD)/cgi-bin
+
+# --- Documentation -------------------------------------------------------------------------------
+
+# Joins what the endpoints say of themselves; the configuration documents come from its table.
+docs: all
+	@for endpoint in $(sort $(ENDPOINTS)); do $$endpoint --describe || exit 1; done | \
+	    jq --slurp --slurpfile base docs/openapi.base.json --arg version $(VERSION) \
+	    '$$base[0] * {info: {version: $$version}, paths: (map(.paths) | add)}' \
+	    > $(BUILD)/openapi.json
+	@$(COMMAND) config --markdown > $(BUILD)/CONFIGURATION.md
+	@$(COMMAND) config --example > $(BUILD)/switchboard.env.example
+	@install -m 644 $(BUILD)/openapi.json $(BUILD)/CONFIGURATION.md docs/
+	@install -m 644 $(BUILD)/switchboard.env.example etc/
+
+# --- Tests ---------------------------------------------------------------------------------------
+
+unit: $(UNITS)
+	@tests/run-units $(UNITS)
+
+replay: $(REPLAYS)
+	@for fuzzer in $(FUZZERS); do \
+	    $(BUILD)/tests/fuzz/$$fuzzer tests/fuzz/corpus/$$fuzzer || exit 1; done
+
+# The black-box suite, once for each web server. FILES narrows it.
+FILES ?=
+http: all docs
+	@tests/http/run "$(BUILD)" "$(SERVERS)" $(FILES)
+
+lint: all
+	@tests/lint
+
+check: deps-check
+	@$(MAKE) all
+	@$(MAKE) lint
+	@$(MAKE) unit replay
+	@$(MAKE) MODE=asan unit replay
+	@$(MAKE) http
+	@echo "make check: all passed"
+
+fuzz: deps-fuzz
+	@tests/fuzz/run $(or $(SECONDS_EACH),60) $(FUZZERS)
+
+bench: deps-bench
+	@$(MAKE) all
+	@tests/bench/run $(BUILD)
+
+# --- Installing ----------------------------------------------------------------------------------
+
+LIBEXEC := $(DESTDIR)$(PREFIX)/lib/switchboard
+SHARE := $(DESTDIR)$(PREFIX)/share/switchboard
+
+install: all
+	install -d $(LIBEXEC) $(SHARE) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/switchboard
+	cd $(BUILD) && find cgi-bin -type f -exec install -D -m 755 {} $(abspath $(LIBEXEC))/{} \;
+	install -m 755 $(COMMAND) $(DESTDIR)$(PREFIX)/bin/
+	cp -R etc/. $(SHARE)/etc
+	cp -R cron logrotate docs $(SHARE)/
+	[ -e $(DESTDIR)/etc/switchboard/switchboard.env ] || \
+	    install -m 640 etc/switchboard.env.example $(DESTDIR)/etc/switchboard/switchboard.env
+
 clean:
 	rm -rf build
 
-.PHONY: all clean
+.PHONY: all deps deps-check deps-bench deps-fuzz run serve docs unit replay http lint check fuzz \
+        bench install clean

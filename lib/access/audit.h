@@ -7,8 +7,8 @@
 #include "base/error.h"
 
 struct sb_audit {
-    const char *action;      /* "calls.start", "auth.refused", "origin.denied" */
-    const char *outcome;     /* "ok" or an error code */
+    const char *action;  /* "calls.start", "auth.refused", "origin.denied" */
+    const char *outcome; /* "ok" or an error code */
     const char *trace_id;
     const char *user_id;     /* NULL: anonymous */
     const char *address;     /* the client's, as text */

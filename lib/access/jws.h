@@ -1,10 +1,12 @@
 /* JSON Web Signature, compact serialisation (RFC 7515), strict: the only verifier of the program.
  *
  * A token has one accepted spelling and one accepted algorithm, the key's. Refused before any
- * cryptography: over 8 KiB, not three parts, base64url that is padded or not canonical, a header
- * that is no JSON object or has duplicate keys, an `alg` that is not exactly the key's (so "none"
- * in any case, and HS256 with an asymmetric key), `crit`, `b64`, `jwk`, `jku`, `x5u`, `x5c`, a `typ`
- * that is none of the expected. */
+ * cryptography: over 8 KiB, not three parts, a header or signature in base64url that is padded or
+ * not canonical, a header that is no JSON object or has duplicate keys, an `alg` that is not
+ * exactly the key's (so "none" in any case, and HS256 with an asymmetric key), `crit`, `b64`,
+ * `jwk`, `jku`, `x5u`, `x5c`, a `typ` that is none of the expected. The payload is not even decoded
+ * before its signature has been found good; then it must be canonical too. What the payload says is
+ * for access/claims. */
 #ifndef SB_ACCESS_JWS_H
 #define SB_ACCESS_JWS_H
 
@@ -21,20 +23,21 @@ struct sb_jws_key {
     enum sb_jws_alg alg;
     const char *kid; /* NULL: accepts tokens of any or no kid */
     const unsigned char *secret;
-    size_t secret_length; /* HS256: 32 or more (RFC 7518 section 3.2) */
+    size_t secret_length; /* HS256: 32 or more (RFC 7518 section 3.2), else the key fits no token */
 };
 
-/* Why a token was refused; fit for the log and `switchboard token inspect`, not for clients. */
+/* Why a token was refused; fit for the log and `switchboard token inspect`, not for clients. In the
+ * order of the checks, but for SB_JWS_BAD_BASE64, which can also be the payload's. */
 enum sb_jws_result {
     SB_JWS_OK,
     SB_JWS_TOO_LONG,
     SB_JWS_NOT_THREE_PARTS,
-    SB_JWS_BAD_BASE64,
-    SB_JWS_BAD_HEADER,
-    SB_JWS_BAD_ALG,
-    SB_JWS_BAD_TYP,
+    SB_JWS_BAD_HEADER, /* not base64url, no object, or alg, typ or kid is no string */
+    SB_JWS_BAD_TYP,    /* another kind of token, which may be good for somebody else */
     SB_JWS_FORBIDDEN_HEADER,
-    SB_JWS_NO_KEY,
+    SB_JWS_BAD_BASE64, /* of the signature or the payload */
+    SB_JWS_NO_KEY,     /* no usable key of that kid */
+    SB_JWS_BAD_ALG,
     SB_JWS_BAD_SIGNATURE,
     SB_JWS_NO_MEMORY,
     SB_JWS__MAX
@@ -43,7 +46,8 @@ enum sb_jws_result {
 /* A few words on result, such as "the signature does not match". */
 SB_RETURNS_NONNULL const char *sb_jws_result_text(enum sb_jws_result result);
 
-/* Verifies token (length bytes, not NUL-terminated) with whichever of the count keys fits. types
+/* Verifies token (length bytes, not NUL-terminated) with whichever of the count keys fits: those
+ * with the token's kid, or without one, whose algorithm is the header's, are tried in turn. types
  * is a NULL-terminated list of the accepted `typ` values (compared without case, RFC 7515 section
  * 4.1.9; a missing `typ` is accepted only if the list begins with ""). On SB_JWS_OK *payload is in
  * arena, NUL-terminated behind *payload_length; else the results are untouched. */

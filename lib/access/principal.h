@@ -1,5 +1,6 @@
 /* Who is calling. An ordered list of sources (principal.c) is asked; the first that finds its kind
- * of credential decides, and nothing falls back from a refused credential to a weaker one. */
+ * of credential decides, and nothing falls back from a refused credential to a weaker one. An
+ * Authorization header that no source takes is refused, never taken for anonymous. */
 #ifndef SB_ACCESS_PRINCIPAL_H
 #define SB_ACCESS_PRINCIPAL_H
 
@@ -17,9 +18,9 @@ enum sb_principal_kind {
 
 struct sb_principal {
     enum sb_principal_kind kind;
-    const char *user_id; /* NULL if anonymous */
-    const char *name;    /* display name; NULL if unknown */
-    unsigned roles;      /* bits 1 << enum sb_role; 0 if anonymous */
+    const char *user_id;                  /* NULL if anonymous */
+    const char *name;                     /* display name; NULL if unknown */
+    unsigned roles;                       /* bits 1 << enum sb_role; 0 if anonymous */
     const char *call_id, *participant_id; /* of a participant, else NULL */
     bool moderator;                       /* of that call */
 };
@@ -27,21 +28,24 @@ struct sb_principal {
 struct sb_principal_input {
     struct sb_arena *arena;
     const struct sb_config *config;
-    const char *authorization; /* the Authorization header or NULL */
+    const char *authorization; /* the Authorization header; NULL or "": there is none */
     int64_t now_ms;
     struct sb_db *db;          /* NULL where the endpoint uses no database */
     struct sb_db_conn *reader; /* with db */
 };
 
-/* Finds the principal. A user has its row made at its first use and read every time: the row's role
- * adds to the token's.
+/* Finds the principal; its texts are in the arena. A user has its row made at its first use, with
+ * the token's name and role, and read every time: the row's role adds to the token's. A participant
+ * has the role of a user alone.
  * SB_OK: *principal is set, anonymous where there is no credential.
- * SB_E_UNAUTHENTICATED: a credential was refused; *reason (a literal, for the log) says why.
- * SB_E_FORBIDDEN: the user is disabled. SB_E_UNAVAILABLE, SB_E_MISCONFIGURED: the users table
- * cannot be read (fail closed). */
+ * SB_E_UNAUTHENTICATED: a credential was refused. SB_E_FORBIDDEN: the user is disabled.
+ * SB_E_UNAVAILABLE, SB_E_MISCONFIGURED: a user's row cannot be read (fail closed), or out of
+ * memory. A participant passes while its row cannot be read: recording must not depend on the
+ * database. On every failure *reason (a literal, for the log) says why and *principal is untouched.
+ */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_principal_find(const struct sb_principal_input *input,
-                                                            struct sb_principal *principal,
-                                                            const char **reason);
+                                                             struct sb_principal *principal,
+                                                             const char **reason);
 
 /* Whether header (NULL allowed) is the bearer credential secret, in constant time. */
 SB_NONNULL(2) SB_MUST_CHECK bool sb_principal_bearer_is(const char *header, const char *secret);

@@ -17,16 +17,17 @@ struct sb_ticket {
     int64_t expires_at_s;
 };
 
-/* The ticket's text in arena; NULL: out of memory, or JWT_SECRET is not set. */
+/* The ticket's text in arena; NULL: out of memory, or JWT_SECRET is not set or below 32 bytes. */
 SB_NONNULL_ALL SB_MUST_CHECK char *sb_ticket_make(struct sb_arena *arena,
-                                                 const struct sb_config *config,
-                                                 const struct sb_ticket *ticket);
-
-/* Verifies text; true fills *ticket with texts in arena, false leaves it untouched. A token that
- * is no ticket at all gives false with *is_ticket false. */
-SB_NONNULL_ALL SB_MUST_CHECK bool sb_ticket_verify(struct sb_arena *arena,
                                                   const struct sb_config *config,
-                                                  const char *text, int64_t now_s,
-                                                  struct sb_ticket *ticket, bool *is_ticket);
+                                                  const struct sb_ticket *ticket);
+
+/* Verifies text at now_s (seconds since 1970, no leeway: it is our own clock that set the expiry).
+ * True fills *ticket with texts in arena, false leaves it untouched. A token that is no ticket at
+ * all, going by its `typ`, gives false with *is_ticket false. */
+SB_NONNULL_ALL SB_MUST_CHECK bool sb_ticket_verify(struct sb_arena *arena,
+                                                   const struct sb_config *config, const char *text,
+                                                   int64_t now_s, struct sb_ticket *ticket,
+                                                   bool *is_ticket);
 
 #endif

@@ -1,7 +1,7 @@
 #include "base/arena.h"
 
-#include <stdarg.h>
 #include <stdalign.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct sb_arena {
 
 static struct chunk *chunk_new(size_t size)
 {
-    struct chunk *chunk = malloc(sizeof *chunk + size);
+    struct chunk *chunk = size > SIZE_MAX - sizeof *chunk ? NULL : malloc(sizeof *chunk + size);
     if (chunk == NULL)
         return NULL;
     chunk->next = NULL;
@@ -52,6 +52,7 @@ static void free_chunks(struct chunk *chunk)
 {
     while (chunk != NULL) {
         struct chunk *next = chunk->next;
+        explicit_bzero(chunk->data, chunk->used); /* the heap keeps no tokens and no secrets */
         free(chunk);
         chunk = next;
     }
@@ -106,7 +107,7 @@ void *sb_arena_alloc(struct sb_arena *arena, size_t size)
 
 char *sb_arena_strndup(struct sb_arena *arena, const char *text, size_t length)
 {
-    char *copy = sb_arena_alloc(arena, length + 1);
+    char *copy = length == SIZE_MAX ? NULL : sb_arena_alloc(arena, length + 1);
     if (copy != NULL)
         memcpy(copy, text, length);
     return copy;

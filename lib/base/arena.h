@@ -15,7 +15,7 @@ struct sb_arena;
  * The caller frees it with sb_arena_free(). NULL: out of memory. */
 SB_MUST_CHECK struct sb_arena *sb_arena_new(size_t cap);
 
-/* Frees arena and all that was allocated from it. NULL is allowed. */
+/* Wipes and frees arena and all that was allocated from it. NULL is allowed. */
 void sb_arena_free(struct sb_arena *arena);
 
 /* Gives back all allocations; every pointer into the arena is dead after it. */
@@ -27,12 +27,13 @@ SB_NONNULL_ALL SB_MUST_CHECK void *sb_arena_alloc(struct sb_arena *arena, size_t
 
 /* A NUL-terminated copy of the first length bytes of text; NULL as sb_arena_alloc(). */
 SB_NONNULL_ALL SB_MUST_CHECK char *sb_arena_strndup(struct sb_arena *arena, const char *text,
-                                                   size_t length);
+                                                    size_t length);
 SB_NONNULL_ALL SB_MUST_CHECK char *sb_arena_strdup(struct sb_arena *arena, const char *text);
 
 /* printf into the arena; NULL as sb_arena_alloc(). */
-SB_NONNULL(1, 2) SB_MUST_CHECK SB_PRINTF(2, 3) char *sb_arena_printf(struct sb_arena *arena,
-                                                                    const char *format, ...);
+SB_NONNULL(1, 2)
+SB_MUST_CHECK
+SB_PRINTF(2, 3) char *sb_arena_printf(struct sb_arena *arena, const char *format, ...);
 
 /* Bytes handed out since the last reset, for tests and the log. */
 SB_NONNULL_ALL size_t sb_arena_used(const struct sb_arena *arena);

@@ -16,6 +16,8 @@ void sb_buf_init(struct sb_buf *buf, struct sb_arena *arena, size_t cap)
 void sb_buf_init_fixed(struct sb_buf *buf, char *storage, size_t size)
 {
     *buf = (struct sb_buf){.data = storage, .size = size, .cap = size, .fixed = true};
+    if (size > 0)
+        storage[0] = '\0';
 }
 
 void sb_buf_free(struct sb_buf *buf)
@@ -55,9 +57,9 @@ static bool reserve(struct sb_buf *buf, size_t length)
         buf->failed = true;
         return false;
     }
-    size_t size = buf->size == 0 ? FIRST_SIZE : buf->size * 2;
+    size_t size = buf->size < FIRST_SIZE ? FIRST_SIZE : buf->size;
     while (size <= buf->length + length)
-        size *= 2;
+        size = size > buf->cap / 2 ? buf->cap : size * 2;
     if (size > buf->cap)
         size = buf->cap;
     char *data = resized(buf, size);
@@ -186,8 +188,8 @@ size_t sb_utf8_sequence(const char *text, size_t length)
 
 static void escape(struct sb_buf *buf, unsigned char c)
 {
-    static const char shorts[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n',
-                                  ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
+    static const char shorts[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
+                                  ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
     if (c < sizeof shorts && shorts[c] != 0) {
         char pair[2] = {'\\', shorts[c]};
         sb_buf_add(buf, pair, sizeof pair);

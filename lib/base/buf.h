@@ -1,7 +1,8 @@
 /* A growing byte buffer with a cap, and the JSON writer on top of it.
  *
  * Errors stick: after the first one every call is a no-op and sb_buf_ok() is false, so a writer
- * checks once, at its end. The text is NUL-terminated at all times after the first addition. */
+ * checks once, at its end. data, where it is not NULL, is NUL-terminated at all times; what a
+ * failed buffer holds is cut anywhere, so it is not to be used. */
 #ifndef SB_BASE_BUF_H
 #define SB_BASE_BUF_H
 
@@ -18,10 +19,12 @@ struct sb_buf {
     bool fixed, failed;
 };
 
-/* An empty buffer that grows in arena (NULL: on the heap; sb_buf_free() it) up to cap bytes. */
+/* An empty buffer that grows in arena (NULL: on the heap; sb_buf_free() it) up to cap bytes,
+ * one of them for the NUL. */
 SB_NONNULL(1) void sb_buf_init(struct sb_buf *buf, struct sb_arena *arena, size_t cap);
 
-/* An empty buffer over the caller's size bytes of storage. It never grows. */
+/* An empty buffer over the caller's size bytes of storage, one of them for the NUL. It never
+ * grows. */
 SB_NONNULL_ALL void sb_buf_init_fixed(struct sb_buf *buf, char *storage, size_t size);
 
 /* Frees a heap buffer's data; the buffer is empty and usable after it. */
@@ -34,8 +37,8 @@ SB_NONNULL(1) void sb_buf_add(struct sb_buf *buf, const void *data, size_t lengt
 SB_NONNULL_ALL void sb_buf_add_text(struct sb_buf *buf, const char *text);
 SB_NONNULL_ALL void sb_buf_add_char(struct sb_buf *buf, char c);
 SB_NONNULL_ALL void sb_buf_add_int(struct sb_buf *buf, int64_t value);
-SB_NONNULL(1, 2) SB_PRINTF(2, 3) void sb_buf_add_format(struct sb_buf *buf, const char *format,
-                                                        ...);
+SB_NONNULL(1, 2)
+SB_PRINTF(2, 3) void sb_buf_add_format(struct sb_buf *buf, const char *format, ...);
 
 /* JSON (RFC 8259). Commas are put where the text so far demands one: before any value or key that
  * does not follow '{', '[', ':' or the beginning. Strings come out as valid UTF-8: bytes that are

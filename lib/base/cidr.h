@@ -20,7 +20,7 @@ struct sb_cidr {
 
 /* Parses the first length bytes of text: IPv4 or IPv6, no brackets, port, zone or white space. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_address_parse(const char *text, size_t length,
-                                                  struct sb_address *address);
+                                                   struct sb_address *address);
 
 /* Parses "ADDRESS" or "ADDRESS/PREFIX"; host bits beyond the prefix must be 0. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_cidr_parse(const char *text, struct sb_cidr *cidr);

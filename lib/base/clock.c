@@ -2,6 +2,9 @@
 
 #include <stdio.h>
 
+/* 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: what RFC 3339 can write. */
+static const int64_t YEAR_0_MS = -62167219200000, YEAR_9999_END_MS = 253402300799999;
+
 int64_t sb_clock_now_ms(void)
 {
     struct timespec now;
@@ -18,15 +21,19 @@ int64_t sb_clock_mono_us(void)
 
 void sb_clock_format(int64_t time_ms, char text[static SB_CLOCK_TEXT_SIZE])
 {
-    time_t seconds = (time_t)(time_ms / 1000);
+    if (time_ms < YEAR_0_MS)
+        time_ms = YEAR_0_MS;
+    if (time_ms > YEAR_9999_END_MS)
+        time_ms = YEAR_9999_END_MS;
+    int64_t ms = (time_ms % 1000 + 1000) % 1000; /* before 1970 a plain % is negative */
+    time_t seconds = (time_t)((time_ms - ms) / 1000);
     struct tm utc;
     gmtime_r(&seconds, &utc);
     /* The masks tell the compiler the ranges; they change nothing within years 0 to 9999. */
     snprintf(text, SB_CLOCK_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
              (unsigned)(utc.tm_year + 1900) % 10000u, (unsigned)(utc.tm_mon + 1) % 100u,
              (unsigned)utc.tm_mday % 100u, (unsigned)utc.tm_hour % 100u,
-             (unsigned)utc.tm_min % 100u, (unsigned)utc.tm_sec % 100u,
-             (unsigned)(time_ms % 1000) % 1000u);
+             (unsigned)utc.tm_min % 100u, (unsigned)utc.tm_sec % 100u, (unsigned)ms % 1000u);
 }
 
 struct timespec sb_clock_deadline(int64_t span_ms)

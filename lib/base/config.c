@@ -10,10 +10,14 @@
 #include <unistd.h>
 
 #include "base/config_table.h"
-#include "base/crypto.h"
 #include "base/origin.h"
 
-enum { ARENA_CAP = 1024 * 1024, FILE_MAX_BYTES = 256 * 1024, RATE_LIMIT_MAX = 16383 };
+enum {
+    ARENA_CAP = 1024 * 1024,
+    SCRATCH_CAP = 8 * 1024 * 1024,
+    FILE_MAX_BYTES = 256 * 1024,
+    RATE_LIMIT_MAX = 16383
+};
 static const char default_path[] = "/etc/switchboard/switchboard.env";
 static const char rate_prefix[] = "RATE_LIMIT_";
 
@@ -21,6 +25,7 @@ extern char **environ;
 
 struct loader {
     struct sb_config *config;
+    struct sb_arena *scratch; /* the file's text and pairs, which nothing needs afterwards */
     struct sb_config_pair *pairs;
     struct sb_config_problem *first, **last;
     unsigned needs;
@@ -44,26 +49,32 @@ static void complain(struct loader *loader, const char *variable, unsigned needs
     complain((loader), (row)->name, (row)->needs, false,                                           \
              sb_arena_printf((loader)->config->arena, __VA_ARGS__))
 
-/* The value of name: the real environment's, else the file's last one; empty counts as absent. */
-static const char *lookup(const struct loader *loader, const char *name)
+/* The file's value of name, the last one if there are several, or NULL. */
+static const char *lookup_file(const struct loader *loader, const char *name)
 {
-    const char *found = getenv(name);
-    if (found == NULL) {
-        for (const struct sb_config_pair *pair = loader->pairs; pair != NULL; pair = pair->next) {
-            if (strcmp(pair->name, name) == 0)
-                found = pair->value;
-        }
+    const char *found = NULL;
+    for (const struct sb_config_pair *pair = loader->pairs; pair != NULL; pair = pair->next) {
+        if (strcmp(pair->name, name) == 0)
+            found = pair->value;
     }
     return found == NULL || *found == '\0' ? NULL : found;
 }
 
+/* The value of name: the real environment's, else the file's. */
+static const char *lookup(const struct loader *loader, const char *name)
+{
+    const char *found = getenv(name);
+    return found == NULL || *found == '\0' ? lookup_file(loader, name) : found;
+}
+
 static bool parse_int(const char *text, int64_t min, int64_t max, int64_t *value)
 {
+    if (*text != '-' && (*text < '0' || *text > '9')) /* strtoll() skips white space and a plus */
+        return false;
     char *end;
     errno = 0;
     long long parsed = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || strchr(" \t\n+", *text) != NULL ||
-        parsed < min || parsed > max)
+    if (errno != 0 || end == text || *end != '\0' || parsed < min || parsed > max)
         return false;
     *value = parsed;
     return true;
@@ -102,29 +113,36 @@ static bool host_valid(const char *text)
     return length > 0 && length <= 253 && text[length] == '\0';
 }
 
-static void load_origins(struct loader *loader, const struct sb_config_row *row,
-                         const char *text, struct sb_strings *list)
+static void load_origins(struct loader *loader, const struct sb_config_row *row, const char *text,
+                         struct sb_strings *list)
 {
     struct sb_config *config = loader->config;
-    if (!split(config->arena, text, list)) {
+    struct sb_strings words;
+    if (!split(config->arena, text, &words)) {
         loader->no_memory = true;
         return;
     }
-    for (size_t i = 0; i < list->count; i++) {
-        bool star = strcmp(list->items[i], "*") == 0;
-        if (star && config->app_env == SB_ENV_PRODUCTION)
+    bool fine = true;
+    for (size_t i = 0; i < words.count; i++) {
+        bool star = strcmp(words.items[i], "*") == 0;
+        if (star ? config->app_env != SB_ENV_PRODUCTION : sb_origin_valid(words.items[i]))
+            continue;
+        fine = false;
+        if (star)
             COMPLAIN(loader, row, "`*` is refused in production; list the origins");
-        else if (!star && !sb_origin_valid(list->items[i]))
+        else
             COMPLAIN(loader, row,
                      "\"%s\" is not an origin; write scheme://host[:port] in lower case, without "
                      "a path or trailing slash",
-                     list->items[i]);
+                     words.items[i]);
     }
+    if (fine) /* allow none rather than some */
+        *list = words;
 }
 
-static const char *const private_networks[] = {"127.0.0.0/8",    "::1/128",     "10.0.0.0/8",
-                                               "172.16.0.0/12",  "192.168.0.0/16",
-                                               "169.254.0.0/16", "fc00::/7",    "fe80::/10"};
+static const char *const private_networks[] = {"127.0.0.0/8",   "::1/128",        "10.0.0.0/8",
+                                               "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+                                               "fc00::/7",      "fe80::/10"};
 
 static void load_cidrs(struct loader *loader, const struct sb_config_row *row, const char *text,
                        struct sb_cidrs *list)
@@ -133,25 +151,29 @@ static void load_cidrs(struct loader *loader, const struct sb_config_row *row, c
     struct sb_strings words = {0};
     if (strcmp(text, "false") == 0)
         return;
-    if (strcmp(text, "true") == 0)
+    if (strcmp(text, "true") == 0) {
         words = (struct sb_strings){(char **)private_networks, SB_COUNT(private_networks)};
-    else if (!split(arena, text, &words))
+    } else if (!split(arena, text, &words)) {
         loader->no_memory = true;
+        return;
+    }
     struct sb_cidr *items = sb_arena_alloc(arena, (words.count + 1) * sizeof *items);
     if (items == NULL) {
         loader->no_memory = true;
         return;
     }
+    bool fine = true;
     for (size_t i = 0; i < words.count; i++) {
-        if (!sb_cidr_parse(words.items[i], &items[i])) {
-            COMPLAIN(loader, row,
-                     "\"%s\" is not a network; write CIDRs such as 10.0.0.0/8 (host bits 0), true "
-                     "or false",
-                     words.items[i]);
-            return; /* trust none rather than some */
-        }
+        if (sb_cidr_parse(words.items[i], &items[i]))
+            continue;
+        fine = false;
+        COMPLAIN(loader, row,
+                 "\"%s\" is not a network; write CIDRs such as 10.0.0.0/8 (host bits 0), true "
+                 "or false",
+                 words.items[i]);
     }
-    *list = (struct sb_cidrs){items, words.count};
+    if (fine) /* trust none rather than some */
+        *list = (struct sb_cidrs){items, words.count};
 }
 
 static void load_enum(struct loader *loader, const struct sb_config_row *row, const char *text,
@@ -167,22 +189,25 @@ static void load_enum(struct loader *loader, const struct sb_config_row *row, co
     sb_buf_init(&names, loader->config->arena, 512);
     for (int i = 0; row->names[i] != NULL; i++)
         sb_buf_add_format(&names, "%s%s", i == 0 ? "" : ", ", row->names[i]);
-    COMPLAIN(loader, row, "\"%s\" is not known; use one of: %s", text, names.data);
+    if (!sb_buf_ok(&names))
+        loader->no_memory = true;
+    else
+        COMPLAIN(loader, row, "\"%s\" is not known; use one of: %s", text, names.data);
 }
 
-static void load_database(struct loader *loader, const struct sb_config_row *row,
-                          const char *text)
+static void load_database(struct loader *loader, const struct sb_config_row *row, const char *text)
 {
     struct sb_config *config = loader->config;
-    const char *path = text + strlen("sqlite:");
-    if (strncmp(text, "sqlite:", 7) != 0 || *path == '\0') {
+    static const char scheme[] = "sqlite:";
+    const size_t scheme_length = sizeof scheme - 1;
+    if (strncmp(text, scheme, scheme_length) != 0 || text[scheme_length] == '\0') {
         COMPLAIN(loader, row, "must be sqlite:PATH (other databases are not supported)");
         return;
     }
+    const char *path = text + scheme_length;
     config->database_url = text;
-    config->database_path = *path == '/'
-                                ? path
-                                : sb_arena_printf(config->arena, "%s/%s", config->state_dir, path);
+    config->database_path =
+        *path == '/' ? path : sb_arena_printf(config->arena, "%s/%s", config->state_dir, path);
     loader->no_memory = loader->no_memory || config->database_path == NULL;
 }
 
@@ -196,7 +221,8 @@ static void load_value(struct loader *loader, const struct sb_config_row *row, c
         break;
     case SB_CONFIG_SECRET:
         if (strlen(text) < (size_t)row->min)
-            COMPLAIN(loader, row, "is shorter than %d bytes; make one with: openssl rand -base64 48",
+            COMPLAIN(loader, row,
+                     "is shorter than %d bytes; make one with: openssl rand -base64 48",
                      (int)row->min);
         else
             *(const char **)at = text;
@@ -264,9 +290,8 @@ static void load_row(struct loader *loader, const struct sb_config_row *row)
             load_value(loader, row, copy);
         return;
     }
-    bool demanded = row->demand == SB_DEMANDED ||
-                    (row->demand == SB_DEMANDED_IN_PRODUCTION &&
-                     loader->config->app_env == SB_ENV_PRODUCTION);
+    bool demanded = row->demand == SB_DEMANDED || (row->demand == SB_DEMANDED_IN_PRODUCTION &&
+                                                   loader->config->app_env == SB_ENV_PRODUCTION);
     if (demanded && concerns(row, loader->needs))
         COMPLAIN(loader, row, "is not set%s; %s",
                  row->demand == SB_DEMANDED ? "" : " and production demands it", row->doc);
@@ -298,7 +323,7 @@ static void load_rate(struct loader *loader, const char *name, const char *text)
     for (char *p = policy; *p != '\0'; p++)
         *p = *p == '_' ? '-' : (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
     if (sb_config_rate(config, policy) != NULL)
-        return; /* the real environment came first */
+        return; /* another spelling of one we have, from the real environment if that has one */
     struct sb_rate_setting setting = {.policy = policy};
     if (!parse_rate(text, &setting)) {
         complain(loader, sb_arena_strdup(config->arena, name), SB_NEEDS_CORE, false,
@@ -326,16 +351,17 @@ static void load_rates(struct loader *loader)
         if (equals == NULL || strncmp(*variable, rate_prefix, strlen(rate_prefix)) != 0 ||
             equals[1] == '\0')
             continue;
-        char *name = sb_arena_strndup(loader->config->arena, *variable,
-                                      (size_t)(equals - *variable));
+        char *name =
+            sb_arena_strndup(loader->config->arena, *variable, (size_t)(equals - *variable));
         if (name == NULL)
             loader->no_memory = true;
         else
             load_rate(loader, name, equals + 1);
     }
     for (const struct sb_config_pair *pair = loader->pairs; pair != NULL; pair = pair->next) {
-        if (strncmp(pair->name, rate_prefix, strlen(rate_prefix)) == 0 && *pair->value != '\0')
-            load_rate(loader, pair->name, lookup(loader, pair->name));
+        if (strncmp(pair->name, rate_prefix, strlen(rate_prefix)) == 0 &&
+            lookup(loader, pair->name) == pair->value) /* not overruled */
+            load_rate(loader, pair->name, pair->value);
     }
 }
 
@@ -347,7 +373,7 @@ static void check_together(struct loader *loader)
     if (config->enable_ws_proxy)
         complain(loader, "ENABLE_WS_PROXY", SB_NEEDS_CORE, false,
                  "cannot be honoured: a FastCGI program carries no WebSockets; set it to false");
-    if (config->turn_host != NULL && config->turn_secret == NULL &&
+    if (config->turn_host != NULL && lookup(loader, "TURN_SECRET") == NULL &&
         (config->turn_username == NULL || config->turn_password == NULL))
         complain(loader, "TURN_SECRET", SB_NEEDS_TURN, false,
                  "is not set and neither are TURN_USERNAME and TURN_PASSWORD; TURN_HOST needs one "
@@ -370,6 +396,11 @@ static void check_together(struct loader *loader)
 static char *read_file(struct loader *loader, const char *path, bool may_be_absent)
 {
     struct sb_arena *arena = loader->config->arena;
+    char *text = sb_arena_alloc(loader->scratch, FILE_MAX_BYTES + 2);
+    if (text == NULL) {
+        loader->no_memory = true;
+        return NULL;
+    }
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         if (errno != ENOENT || !may_be_absent)
@@ -377,10 +408,14 @@ static char *read_file(struct loader *loader, const char *path, bool may_be_abse
                      sb_arena_printf(arena, "%s cannot be read: %s", path, strerror(errno)));
         return NULL;
     }
-    char *text = sb_arena_alloc(arena, FILE_MAX_BYTES + 1);
-    ssize_t length = text == NULL ? -1 : read(fd, text, FILE_MAX_BYTES + 1);
+    size_t length = 0;
+    ssize_t got;
+    do { /* a pipe gives its text in pieces */
+        got = read(fd, text + length, FILE_MAX_BYTES + 1 - length);
+        length += got > 0 ? (size_t)got : 0;
+    } while (got > 0 || (got < 0 && errno == EINTR));
     close(fd);
-    if (length < 0 || length > FILE_MAX_BYTES || strlen(text) != (size_t)length) {
+    if (got < 0 || length > FILE_MAX_BYTES || strlen(text) != length) {
         complain(loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
                  sb_arena_printf(arena, "%s is not a text file of at most 256 KiB", path));
         return NULL;
@@ -397,23 +432,27 @@ static void load_file(struct loader *loader, const char *path)
         path = default_path;
     char *text = read_file(loader, path, !named);
     int line = 0;
-    if (text != NULL &&
-        !sb_config_parse_file(loader->config->arena, text, &loader->pairs, &line))
-        complain(loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
-                 sb_arena_printf(loader->config->arena, "%s line %d is not NAME=VALUE", path,
-                                 line));
+    if (text == NULL || sb_config_parse_file(loader->scratch, text, &loader->pairs, &line))
+        return;
+    if (line == 0)
+        loader->no_memory = true;
+    else
+        complain(
+            loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
+            sb_arena_printf(loader->config->arena, "%s line %d is not NAME=VALUE", path, line));
 }
 
 bool sb_config_load(const char *path, unsigned needs, struct sb_config **config,
                     struct sb_config_problem **problems)
 {
     struct sb_arena *arena = sb_arena_new(ARENA_CAP);
-    if (arena == NULL)
-        return false;
-    struct loader loader = {.config = sb_arena_alloc(arena, sizeof *loader.config),
-                            .needs = needs};
+    struct sb_arena *scratch = sb_arena_new(SCRATCH_CAP);
+    struct loader loader = {.scratch = scratch, .needs = needs};
+    if (arena != NULL && scratch != NULL)
+        loader.config = sb_arena_alloc(arena, sizeof *loader.config);
     if (loader.config == NULL) {
         sb_arena_free(arena);
+        sb_arena_free(scratch);
         return false;
     }
     loader.last = &loader.first;
@@ -423,6 +462,7 @@ bool sb_config_load(const char *path, unsigned needs, struct sb_config **config,
         load_row(&loader, &sb_config_rows[i]);
     load_rates(&loader);
     check_together(&loader);
+    sb_arena_free(scratch);
     if (loader.no_memory) {
         sb_config_free(loader.config);
         return false;
@@ -434,14 +474,8 @@ bool sb_config_load(const char *path, unsigned needs, struct sb_config **config,
 
 void sb_config_free(struct sb_config *config)
 {
-    if (config == NULL)
-        return;
-    for (size_t i = 0; i < sb_config_row_count; i++) {
-        const char *secret = *(const char **)((char *)config + sb_config_rows[i].offset);
-        if (sb_config_rows[i].type == SB_CONFIG_SECRET && secret != NULL)
-            sb_wipe((char *)secret, strlen(secret));
-    }
-    sb_arena_free(config->arena);
+    if (config != NULL)
+        sb_arena_free(config->arena);
 }
 
 const struct sb_config_problem *sb_config_blocking(const struct sb_config_problem *problems,

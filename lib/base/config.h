@@ -1,9 +1,10 @@
 /* Configuration: one table (config_table.c) drives parsing, validation, documentation and the
  * example file.
  *
- * A value comes from the real environment if it has the variable, else from the environment file,
- * else from its default. An empty value counts as absent. All problems are collected, none stops
- * at the first; a program decides by its needs which of them concern it. */
+ * A value comes from the real environment if it has the variable, else from the environment file
+ * (its last line for the variable), else from its default. An empty value counts as absent. All
+ * problems are collected, none stops at the first; a program decides by its needs which of them
+ * concern it. */
 #ifndef SB_BASE_CONFIG_H
 #define SB_BASE_CONFIG_H
 
@@ -85,11 +86,11 @@ struct sb_config_problem {
  * variables are demanded. Always gives a *config (values that were refused have their defaults)
  * and the list of *problems in the order of the table, both alive until sb_config_free().
  * False: out of memory. */
-SB_NONNULL(3, 4) SB_MUST_CHECK bool sb_config_load(const char *path, unsigned needs,
-                                                  struct sb_config **config,
-                                                  struct sb_config_problem **problems);
+SB_NONNULL(3, 4)
+SB_MUST_CHECK bool sb_config_load(const char *path, unsigned needs, struct sb_config **config,
+                                  struct sb_config_problem **problems);
 
-/* Wipes the secrets and frees. NULL is allowed. */
+/* Wipes config and all it holds, and frees it. NULL is allowed. */
 void sb_config_free(struct sb_config *config);
 
 /* The first problem, no warning, that concerns a program with these needs; NULL: none. */

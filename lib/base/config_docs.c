@@ -4,13 +4,17 @@
 
 static const char *type_text(const struct sb_config_row *row)
 {
-    static const char *const texts[] = {
-        [SB_CONFIG_TEXT] = "text",         [SB_CONFIG_SECRET] = "secret",
-        [SB_CONFIG_PATH] = "absolute path", [SB_CONFIG_BOOL] = "true or false",
-        [SB_CONFIG_INT] = "number",        [SB_CONFIG_ENUM] = "name",
-        [SB_CONFIG_LIST] = "list",         [SB_CONFIG_ORIGINS] = "list of origins",
-        [SB_CONFIG_CIDRS] = "list of networks", [SB_CONFIG_HOST] = "host name",
-        [SB_CONFIG_DATABASE] = "URL"};
+    static const char *const texts[] = {[SB_CONFIG_TEXT] = "text",
+                                        [SB_CONFIG_SECRET] = "secret",
+                                        [SB_CONFIG_PATH] = "absolute path",
+                                        [SB_CONFIG_BOOL] = "true or false",
+                                        [SB_CONFIG_INT] = "number",
+                                        [SB_CONFIG_ENUM] = "name",
+                                        [SB_CONFIG_LIST] = "list",
+                                        [SB_CONFIG_ORIGINS] = "list of origins",
+                                        [SB_CONFIG_CIDRS] = "list of networks",
+                                        [SB_CONFIG_HOST] = "host name",
+                                        [SB_CONFIG_DATABASE] = "URL"};
     return texts[row->type];
 }
 
@@ -108,9 +112,10 @@ static void write_comment(struct sb_buf *out, const char *doc)
 
 void sb_config_write_example(struct sb_buf *out)
 {
-    sb_buf_add_text(out, "# Switchboard's environment file, generated from lib/base/config_table.c.\n"
-                         "# Lines that begin with #NAME show defaults; see docs/CONFIGURATION.md.\n"
-                         "# Keep this file readable by its owner alone (0600): it holds secrets.\n");
+    sb_buf_add_text(out,
+                    "# Switchboard's environment file, generated from lib/base/config_table.c.\n"
+                    "# Lines that begin with #NAME show defaults; see docs/CONFIGURATION.md.\n"
+                    "# Keep this file readable by its owner alone (0600): it holds secrets.\n");
     for (size_t i = 0; i < sb_config_row_count; i++) {
         const struct sb_config_row *row = &sb_config_rows[i];
         if (row->section != NULL)

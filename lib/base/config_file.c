@@ -8,6 +8,7 @@ struct reader {
     struct sb_arena *arena;
     const char *at;
     int line;
+    bool no_memory;
 };
 
 static size_t blanks(const char *at)
@@ -17,9 +18,16 @@ static size_t blanks(const char *at)
 
 static size_t name_length(const char *at)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
-    size_t first = strspn(at, letters);
-    return first == 0 ? 0 : first + strcspn(at + first, "= \t\r\n\"'#");
+    bool digit_first = *at >= '0' && *at <= '9';
+    return digit_first ? 0
+                       : strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                    "0123456789_");
+}
+
+static void *checked(struct reader *reader, void *memory)
+{
+    reader->no_memory |= memory == NULL;
+    return memory;
 }
 
 /* The text between quotes; at ends behind the closing one. NULL: no closing quote, no memory. */
@@ -31,7 +39,7 @@ static char *quoted(struct reader *reader)
         end += quote == '"' && end[0] == '\\' && end[1] != '\0' ? 2 : 1;
     if (*end == '\0')
         return NULL;
-    char *value = sb_arena_alloc(reader->arena, (size_t)(end - reader->at) + 1);
+    char *value = checked(reader, sb_arena_alloc(reader->arena, (size_t)(end - reader->at) + 1));
     if (value == NULL)
         return NULL;
     char *out = value;
@@ -44,19 +52,20 @@ static char *quoted(struct reader *reader)
     return value;
 }
 
-/* Up to the end of the line or a comment (white space before #), without trailing blanks. */
+/* Up to the end of the line or a comment (white space before #), without trailing blanks. Before
+ * the value there is at least a '='. */
 static char *bare(struct reader *reader)
 {
     const char *start = reader->at;
     size_t length = strcspn(start, "\n");
-    for (size_t i = 1; i < length; i++) {
-        if (start[i] == '#' && (start[i - 1] == ' ' || start[i - 1] == '\t'))
-            length = i;
+    for (const char *p = start; p < start + length; p++) {
+        if (*p == '#' && (p[-1] == ' ' || p[-1] == '\t'))
+            length = (size_t)(p - start);
     }
     reader->at += length;
     while (length > 0 && strchr(" \t\r", start[length - 1]) != NULL)
         length--;
-    return sb_arena_strndup(reader->arena, start, length);
+    return checked(reader, sb_arena_strndup(reader->arena, start, length));
 }
 
 static char *value(struct reader *reader)
@@ -78,8 +87,8 @@ static struct sb_config_pair *pair(struct reader *reader)
     size_t length = name_length(reader->at);
     if (length == 0 || reader->at[length] != '=')
         return NULL;
-    struct sb_config_pair *made = sb_arena_alloc(reader->arena, sizeof *made);
-    char *name = sb_arena_strndup(reader->arena, reader->at, length);
+    struct sb_config_pair *made = checked(reader, sb_arena_alloc(reader->arena, sizeof *made));
+    char *name = checked(reader, sb_arena_strndup(reader->arena, reader->at, length));
     if (made == NULL || name == NULL)
         return NULL;
     made->line = reader->line;
@@ -93,7 +102,7 @@ static struct sb_config_pair *pair(struct reader *reader)
 bool sb_config_parse_file(struct sb_arena *arena, const char *text, struct sb_config_pair **pairs,
                           int *error_line)
 {
-    struct reader reader = {arena, text, 1};
+    struct reader reader = {.arena = arena, .at = text, .line = 1};
     struct sb_config_pair *first = NULL, **last = &first;
     for (; *reader.at != '\0'; reader.line++) {
         const char *line = reader.at;
@@ -103,7 +112,7 @@ bool sb_config_parse_file(struct sb_arena *arena, const char *text, struct sb_co
         if (*reader.at != '\n' && *reader.at != '\0') {
             *last = pair(&reader);
             if (*last == NULL) {
-                *error_line = reader.line;
+                *error_line = reader.no_memory ? 0 : reader.line;
                 return false;
             }
             last = &(*last)->next;

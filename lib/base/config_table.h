@@ -1,4 +1,5 @@
-/* The rows behind base/config.h. For the files of base/config* alone. */
+/* The rows behind base/config.h. For the files of base/config* and
+ * the verb that prints it. */
 #ifndef SB_BASE_CONFIG_TABLE_H
 #define SB_BASE_CONFIG_TABLE_H
 
@@ -24,7 +25,7 @@ struct sb_config_row {
     const char *name;
     const char *alias; /* another name accepted for it, or NULL */
     enum sb_config_type type;
-    size_t offset; /* in struct sb_config */
+    size_t offset;        /* in struct sb_config */
     const char *fallback; /* default, as text; NULL: absent */
     int64_t min, max;
     const char *const *names;
@@ -58,7 +59,7 @@ struct sb_config_pair {
  * that is none of these is refused with its number. False: refused (*error_line set), or out of
  * memory (*error_line 0). */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_config_parse_file(struct sb_arena *arena, const char *text,
-                                                      struct sb_config_pair **pairs,
-                                                      int *error_line);
+                                                       struct sb_config_pair **pairs,
+                                                       int *error_line);
 
 #endif

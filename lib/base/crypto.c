@@ -8,14 +8,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <unistd.h>
 
 void sb_random(void *memory, size_t size)
 {
     unsigned char *at = memory;
     while (size > 0) {
-        size_t ask = size < 256 ? size : 256; /* up to 256 bytes are never cut short */
-        if (getrandom(at, ask, 0) != (ssize_t)ask)
+        size_t ask = size < 256 ? size : 256; /* the most that getentropy() gives at once */
+        if (getentropy(at, ask) != 0)
             abort(); /* no identifier, key or nonce may be made without it */
         at += ask;
         size -= ask;

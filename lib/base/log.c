@@ -132,8 +132,8 @@ void sb_log_write(enum sb_log_file which, enum sb_log_level level, const char *e
     struct file *file = &log_state.files[which];
     pthread_mutex_lock(&file->lock);
     int fd = descriptor(which, file, now_ms);
-    /* A short or failed write to a full disk loses this line; there is nowhere better to say so
-     * than standard error. */
+    /* On a full disk a write falls short or fails; there is nowhere better to say so than standard
+     * error. What was written of a short one spoils the line that follows it in the file. */
     if (write(fd, line.data, line.length) != (ssize_t)line.length && fd != STDERR_FILENO)
         (void)!write(STDERR_FILENO, line.data, line.length);
     pthread_mutex_unlock(&file->lock);

@@ -39,9 +39,9 @@ void sb_log_open(const char *directory, const char *endpoint, enum sb_log_level 
 
 /* Writes one line. trace_id may be NULL. Lines below the level are dropped (never in the audit
  * file); lines over 8 KiB lose their fields and say so. */
-SB_NONNULL(3) void sb_log_write(enum sb_log_file file, enum sb_log_level level, const char *event,
-                                const char *trace_id, const struct sb_log_field *fields,
-                                size_t count);
+SB_NONNULL(3)
+void sb_log_write(enum sb_log_file file, enum sb_log_level level, const char *event,
+                  const char *trace_id, const struct sb_log_field *fields, size_t count);
 
 /* SB_LOG(SB_LOG_ERROR, "db.open", trace_id, SB_LOG_TEXT("reason", text), ...): at least one
  * field. */

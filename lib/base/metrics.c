@@ -6,15 +6,25 @@
 
 #include "base/shared_file.h"
 
-enum { LAYOUT = 1, SERIES_MAX = 1024, VALUES = 16 };
-enum state { FREE, CLAIMED, READY };
+enum { LAYOUT = 2, SERIES_MAX = 1024, VALUES = 16, LABEL_WORDS = SB_METRICS_LABELS_SIZE / 8 };
 
+/* A place is free while its tag is 0. The tag, a keyed hash of metric and labels, is the series'
+ * identity and is set by one compare-and-swap, so that no process ever waits for another and none
+ * can take a second place for the same series. The name behind it is written by everyone who finds
+ * it unwritten, with the same words, so that it does not matter who dies in between. */
 struct series {
-    _Atomic uint32_t state;
-    uint32_t metric;
-    char labels[SB_METRICS_LABELS_SIZE];
+    _Atomic uint64_t tag;
+    _Atomic uint32_t named;
+    _Atomic uint32_t metric;
+    _Atomic uint64_t labels[LABEL_WORDS];
     /* A counter uses value 0. A histogram: one for each bound, then beyond the last, then sum. */
     _Atomic uint64_t values[VALUES];
+};
+_Static_assert(SB_METRICS_LABELS_SIZE % 8 == 0, "labels are whole words");
+
+struct name {
+    uint64_t metric;
+    uint64_t labels[LABEL_WORDS];
 };
 
 struct file {
@@ -41,8 +51,7 @@ static const struct family {
     [SB_METRIC_WRITES] = {"switchboard_db_writes_total", "Database writes by outcome.", COUNTER},
     [SB_METRIC_WRITE_BATCHES] = {"switchboard_db_write_batches_total",
                                  "Commits; writes that wait together share one.", COUNTER},
-    [SB_METRIC_CHECKPOINTS] = {"switchboard_db_checkpoints_total", "WAL checkpoints run.",
-                               COUNTER},
+    [SB_METRIC_CHECKPOINTS] = {"switchboard_db_checkpoints_total", "WAL checkpoints run.", COUNTER},
     [SB_METRIC_CONNECTIONS_BAD] = {"switchboard_fastcgi_bad_connections_total",
                                    "Connections given up before a request was read.", COUNTER},
     [SB_METRIC_DROPPED] = {"switchboard_metrics_dropped_total",
@@ -62,48 +71,55 @@ static struct file *file;
 bool sb_metrics_open(const char *run_dir)
 {
     file = sb_shared_file_map(run_dir, "metrics", LAYOUT, sizeof *file);
-    return file != NULL;
-}
-
-/* Waits for the process that claimed a place to name it. It is a copy of 96 bytes away; one that
- * died in between leaves the place unused for ever. */
-static bool ready(struct series *series)
-{
-    for (int spin = 0; spin < 10000; spin++) {
-        if (atomic_load_explicit(&series->state, memory_order_acquire) == READY)
-            return true;
-    }
-    return false;
-}
-
-static bool claim(struct series *series, enum sb_metric metric, const char *labels, size_t length)
-{
-    uint32_t expected = FREE;
-    if (!atomic_compare_exchange_strong(&series->state, &expected, CLAIMED))
+    if (file == NULL)
         return false;
-    series->metric = metric;
-    memcpy(series->labels, labels, length + 1);
-    atomic_store_explicit(&series->state, READY, memory_order_release);
+    sb_metrics_add(SB_METRIC_DROPPED, "", 0); /* a place of its own while there is one */
     return true;
 }
 
+static void write_name(struct series *series, const struct name *name)
+{
+    atomic_store_explicit(&series->metric, (uint32_t)name->metric, memory_order_relaxed);
+    for (size_t i = 0; i < LABEL_WORDS; i++)
+        atomic_store_explicit(&series->labels[i], name->labels[i], memory_order_relaxed);
+    atomic_store_explicit(&series->named, 1, memory_order_release);
+}
+
+/* The labels of a named series of metric; false: it is none. */
+static bool read_name(struct series *series, enum sb_metric metric,
+                      char labels[static SB_METRICS_LABELS_SIZE])
+{
+    if (atomic_load_explicit(&series->named, memory_order_acquire) == 0 ||
+        atomic_load_explicit(&series->metric, memory_order_relaxed) != (uint32_t)metric)
+        return false;
+    for (size_t i = 0; i < LABEL_WORDS; i++) {
+        uint64_t word = atomic_load_explicit(&series->labels[i], memory_order_relaxed);
+        memcpy(labels + 8 * i, &word, sizeof word);
+    }
+    return true;
+}
+
+/* The series' place, taken for it if make is set and it has none. NULL: none, or none left. */
 static struct series *find(enum sb_metric metric, const char *labels, bool make)
 {
+    struct name name = {.metric = metric};
     size_t length = strlen(labels);
-    if (file == NULL || length >= SB_METRICS_LABELS_SIZE)
+    if (file == NULL || length >= sizeof name.labels)
         return NULL;
-    uint64_t hash = sb_siphash(file->header.key, labels, length) + (uint64_t)metric * 40503;
+    memcpy(name.labels, labels, length);
+    uint64_t tag = sb_siphash(file->header.key, &name, sizeof name) | 1; /* never 0 */
     for (size_t i = 0; i < SERIES_MAX; i++) {
-        struct series *series = &file->series[(hash + i) % SERIES_MAX];
-        if (atomic_load_explicit(&series->state, memory_order_acquire) == FREE) {
-            if (!make)
-                return NULL;
-            if (claim(series, metric, labels, length))
-                return series;
-        }
-        if (ready(series) && series->metric == (uint32_t)metric &&
-            strcmp(series->labels, labels) == 0)
-            return series;
+        struct series *series = &file->series[((tag >> 1) + i) % SERIES_MAX];
+        uint64_t found = atomic_load_explicit(&series->tag, memory_order_relaxed);
+        if (found == 0 && !make)
+            return NULL;
+        if (found == 0 && atomic_compare_exchange_strong(&series->tag, &found, tag))
+            found = tag;
+        if (found != tag)
+            continue;
+        if (atomic_load_explicit(&series->named, memory_order_acquire) == 0)
+            write_name(series, &name);
+        return series;
     }
     return NULL;
 }
@@ -146,28 +162,29 @@ uint64_t sb_metrics_value(enum sb_metric metric, const char *labels)
     return series == NULL ? 0 : atomic_load(&series->values[0]);
 }
 
-static void write_counter(struct sb_buf *out, const struct family *family, struct series *series)
+static void write_counter(struct sb_buf *out, const struct family *family, const char *labels,
+                          struct series *series)
 {
     sb_buf_add_text(out, family->name);
-    if (series->labels[0] != '\0')
-        sb_buf_add_format(out, "{%s}", series->labels);
+    if (*labels != '\0')
+        sb_buf_add_format(out, "{%s}", labels);
     sb_buf_add_format(out, " %" PRIu64 "\n", atomic_load(&series->values[0]));
 }
 
-static void write_histogram(struct sb_buf *out, const struct family *family,
+static void write_histogram(struct sb_buf *out, const struct family *family, const char *labels,
                             struct series *series)
 {
-    const char *comma = series->labels[0] == '\0' ? "" : ",";
+    const char *comma = *labels == '\0' ? "" : ",";
     uint64_t total = 0;
     for (size_t i = 0; i <= BOUNDS; i++) {
         total += atomic_load(&series->values[i]);
-        sb_buf_add_format(out, "%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n", family->name,
-                          series->labels, comma, i < BOUNDS ? bounds_text[i] : "+Inf", total);
+        sb_buf_add_format(out, "%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n", family->name, labels,
+                          comma, i < BOUNDS ? bounds_text[i] : "+Inf", total);
     }
     uint64_t sum_us = atomic_load(&series->values[SUM]);
-    sb_buf_add_format(out, "%s_sum{%s} %" PRIu64 ".%06" PRIu64 "\n", family->name, series->labels,
+    sb_buf_add_format(out, "%s_sum{%s} %" PRIu64 ".%06" PRIu64 "\n", family->name, labels,
                       sum_us / 1000000, sum_us % 1000000);
-    sb_buf_add_format(out, "%s_count{%s} %" PRIu64 "\n", family->name, series->labels, total);
+    sb_buf_add_format(out, "%s_count{%s} %" PRIu64 "\n", family->name, labels, total);
 }
 
 static void write_family(struct sb_buf *out, enum sb_metric metric)
@@ -176,17 +193,17 @@ static void write_family(struct sb_buf *out, enum sb_metric metric)
     bool headed = false;
     for (size_t i = 0; i < SERIES_MAX; i++) {
         struct series *series = &file->series[i];
-        if (atomic_load_explicit(&series->state, memory_order_acquire) != READY ||
-            series->metric != (uint32_t)metric)
+        char labels[SB_METRICS_LABELS_SIZE];
+        if (!read_name(series, metric, labels))
             continue;
         if (!headed)
             sb_buf_add_format(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help,
                               family->name, family->kind == COUNTER ? "counter" : "histogram");
         headed = true;
         if (family->kind == COUNTER)
-            write_counter(out, family, series);
+            write_counter(out, family, labels, series);
         else
-            write_histogram(out, family, series);
+            write_histogram(out, family, labels, series);
     }
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cidr.h"
+
 enum { ORIGIN_MAX = 267 };
 
 /* A name, an IPv4 address, or an IPv6 address in brackets. */
@@ -11,7 +13,10 @@ static size_t host_length(const char *host)
 {
     if (*host == '[') {
         size_t length = strspn(host + 1, "0123456789abcdef:.");
-        return length >= 2 && host[1 + length] == ']' ? length + 2 : 0;
+        struct sb_address address;
+        bool v6 =
+            memchr(host + 1, ':', length) != NULL && sb_address_parse(host + 1, length, &address);
+        return v6 && host[1 + length] == ']' ? length + 2 : 0;
     }
     return strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_");
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,9 +23,9 @@ static bool same_layout(const struct sb_shared_header *header, uint32_t layout, 
            header->size == size;
 }
 
-/* An existing file of the right layout, open for mapping; -1 with *stale set if one of another
- * layout is in the way. */
-static int open_existing(int dir, const char *name, uint32_t layout, size_t size, bool *stale)
+/* An existing file of the right layout, open for mapping; -1 with errno, which is ENOENT also where
+ * a file of another layout is in the way: that one may be replaced. */
+static int open_existing(int dir, const char *name, uint32_t layout, size_t size)
 {
     int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
@@ -36,23 +37,26 @@ static int open_existing(int dir, const char *name, uint32_t layout, size_t size
         same_layout(&header, layout, size))
         return fd;
     close(fd);
-    *stale = true;
+    errno = ENOENT;
     return -1;
 }
 
+/* All blocks are reserved now: touching a hole when the disk has filled up is a SIGBUS. */
 static bool build(int fd, uint32_t layout, size_t size)
 {
-    struct sb_shared_header header = {
-        .layout = layout, .size = size, .made_ms = sb_clock_now_ms()};
+    struct sb_shared_header header = {.layout = layout, .size = size, .made_ms = sb_clock_now_ms()};
     memcpy(header.magic, magic, sizeof magic);
     sb_random(header.key, sizeof header.key);
-    return ftruncate(fd, (off_t)size) == 0 &&
-           write(fd, &header, sizeof header) == (ssize_t)sizeof header;
+    int error = posix_fallocate(fd, 0, (off_t)size);
+    if (error != 0) {
+        errno = error;
+        return false;
+    }
+    return pwrite(fd, &header, sizeof header, 0) == (ssize_t)sizeof header;
 }
 
-/* Makes the file. Where two processes do so at once, one link() wins and both use the winner's;
- * over a stale file it is rename(). */
-static int create(int dir, const char *name, uint32_t layout, size_t size, bool stale)
+/* Makes the file and puts it in the place of what stands there, if anything does. */
+static int create(int dir, const char *name, uint32_t layout, size_t size)
 {
     char temporary[96];
     unsigned char random[8];
@@ -63,37 +67,29 @@ static int create(int dir, const char *name, uint32_t layout, size_t size, bool 
     int fd = openat(dir, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -1;
-    bool made = build(fd, layout, size);
-    if (made && stale)
-        made = renameat(dir, temporary, dir, name) == 0;
-    else if (made)
-        made = linkat(dir, temporary, dir, name, 0) == 0;
+    if (build(fd, layout, size) && renameat(dir, temporary, dir, name) == 0)
+        return fd;
     int error = errno;
     unlinkat(dir, temporary, 0);
-    if (made)
-        return fd;
     close(fd);
     errno = error;
     return -1;
 }
 
+/* Whoever makes the file holds a lock on the directory and looks again under it. Without the lock
+ * two that find a file of another layout both replace it, and the first maps a file that is gone.
+ * Closing dir releases it. */
 static int open_or_create(int dir, const char *name, uint32_t layout, size_t size)
 {
-    for (int attempt = 0; attempt < 3; attempt++) {
-        bool stale = false;
-        int fd = open_existing(dir, name, layout, size, &stale);
-        if (fd >= 0 || (!stale && errno != ENOENT))
-            return fd;
-        fd = create(dir, name, layout, size, stale);
-        if (fd >= 0 && !stale)
-            return fd;
-        if (fd >= 0)
-            close(fd); /* two may have renamed: what stands there now is the one to use */
-        else if (errno != EEXIST)
+    int fd = open_existing(dir, name, layout, size);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    while (flock(dir, LOCK_EX) != 0) {
+        if (errno != EINTR)
             return -1;
     }
-    errno = EAGAIN;
-    return -1;
+    fd = open_existing(dir, name, layout, size);
+    return fd >= 0 || errno != ENOENT ? fd : create(dir, name, layout, size);
 }
 
 void *sb_shared_file_map(const char *directory, const char *name, uint32_t layout, size_t size)

@@ -16,8 +16,8 @@ struct sb_call {
     const char *room; /* [a-z0-9_-], fresh and unguessable */
     int64_t kind;     /* enum sb_call_kind */
     int64_t started_at_ms;
-    int64_t ended_at_ms; /* 0: open */
-    int64_t duration_s;  /* once ended: whole seconds, rounded down */
+    int64_t ended_at_ms;    /* 0: open */
+    int64_t duration_s;     /* once ended: whole seconds, rounded down */
     const char *end_reason; /* once ended: "ended"; NULL while open */
 };
 
@@ -32,28 +32,22 @@ struct sb_participant {
 
 /* Opens the call of thread_id, or gives the one already open (*created false). Records the event
  * "started". */
-SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_calls_start(struct sb_db_conn *tx,
-                                                         struct sb_arena *arena,
-                                                         const char *thread_id,
-                                                         const char *user_id,
-                                                         enum sb_call_kind kind,
-                                                         struct sb_call *call, bool *created);
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
+sb_calls_start(struct sb_db_conn *tx, struct sb_arena *arena, const char *thread_id,
+               const char *user_id, enum sb_call_kind kind, struct sb_call *call, bool *created);
 
 /* Makes user_id a participant of an open call, or finds the open participation it has. Whoever
  * started the call and the thread's moderators are its moderators. Records the event "joined" for
  * a new one. SB_E_GONE: the call has ended. */
-SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_calls_join(struct sb_db_conn *tx,
-                                                        struct sb_arena *arena,
-                                                        const char *call_id, const char *user_id,
-                                                        struct sb_call *call,
-                                                        struct sb_participant *participant);
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
+sb_calls_join(struct sb_db_conn *tx, struct sb_arena *arena, const char *call_id,
+              const char *user_id, struct sb_call *call, struct sb_participant *participant);
 
 /* Ends a call and the open participations in it, and records the event "ended"; a call that has
  * ended already is given as it is, so that the answer is the same every time. SB_E_FORBIDDEN:
  * user_id is a member but neither the starter nor a moderator. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_calls_end(struct sb_db_conn *tx,
-                                                       struct sb_arena *arena,
-                                                       const char *call_id, const char *user_id,
-                                                       struct sb_call *call);
+                                                        struct sb_arena *arena, const char *call_id,
+                                                        const char *user_id, struct sb_call *call);
 
 #endif

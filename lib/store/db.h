@@ -34,8 +34,7 @@ struct sb_db_value {
 
 /* The values of $1..$n in order: sb_db_query(conn, sql, SB_DB_VALUES(SB_DB_TEXT(id)), row, ctx). */
 #define SB_DB_VALUES(...)                                                                          \
-    (const struct sb_db_value[]){__VA_ARGS__},                                                     \
-        SB_COUNT(((const struct sb_db_value[]){__VA_ARGS__}))
+    (const struct sb_db_value[]){__VA_ARGS__}, SB_COUNT(((const struct sb_db_value[]){__VA_ARGS__}))
 #define SB_DB_NO_VALUES NULL, 0
 
 /* Called for each row; anything but SB_OK ends the query, which returns it. */
@@ -53,29 +52,33 @@ SB_NONNULL_ALL bool sb_db_row_null(const struct sb_db_row *row, int column);
 SB_NONNULL_ALL SB_MUST_CHECK struct sb_db *sb_db_new(const char *path, bool may_create);
 
 /* Ends the writer after what is queued, closes and frees. NULL is allowed. All readers must have
- * been freed. */
+ * been freed and no write be waiting. (Where the writer hangs because another process has stopped
+ * in the middle of a write, db is left to the end of the process after 2 s.) */
 void sb_db_free(struct sb_db *db);
 
 /* A read connection; opened at its first query. NULL: out of memory. */
 SB_NONNULL_ALL SB_MUST_CHECK struct sb_db_conn *sb_db_reader_new(struct sb_db *db);
 void sb_db_reader_free(struct sb_db_conn *conn);
 
-/* Runs a SELECT. sql must be a string literal (statements are cached by address). row may be NULL.
- * Every statement is reset before this returns: no read transaction stays open.
- * SB_E_UNAVAILABLE: the database cannot be read (logged); else SB_OK or what row returned.
- * On a reader the schema version is checked when it is opened: SB_E_MISCONFIGURED if the database
- * needs `switchboard migrate`. */
-SB_NONNULL(1, 2) SB_MUST_CHECK enum sb_error sb_db_query(struct sb_db_conn *conn, const char *sql,
-                                                        const struct sb_db_value *values,
-                                                        size_t count, sb_db_row_fn *row,
-                                                        void *context);
+/* Runs a SELECT, or in a closure any statement with RETURNING. sql must be a string literal
+ * (statements are cached by address). row may be NULL. Every statement is reset before this
+ * returns: no read transaction stays open. SB_E_UNAVAILABLE: the database cannot be read (logged);
+ * else SB_OK or what row returned. A row function may run other statements on conn. On a reader the
+ * schema version is checked when it is opened: SB_E_MISCONFIGURED if there is no database or it
+ * needs `switchboard migrate`. values: as many as sql has different parameters, at most 16. */
+SB_NONNULL(1, 2)
+SB_MUST_CHECK enum sb_error sb_db_query(struct sb_db_conn *conn, const char *sql,
+                                        const struct sb_db_value *values, size_t count,
+                                        sb_db_row_fn *row, void *context);
 
 /* Runs an INSERT, UPDATE or DELETE; only inside a closure. changes (NULL allowed) gets the number
  * of rows changed. SB_E_CONFLICT: a uniqueness, foreign key or check constraint refused it, the
- * transaction goes on; SB_E_UNAVAILABLE: anything else (logged). */
-SB_NONNULL(1, 2) SB_MUST_CHECK enum sb_error sb_db_exec(struct sb_db_conn *tx, const char *sql,
-                                                       const struct sb_db_value *values,
-                                                       size_t count, int64_t *changes);
+ * transaction goes on; SB_E_UNAVAILABLE: anything else (logged), the closure cannot succeed any
+ * more whatever it returns. */
+SB_NONNULL(1, 2)
+SB_MUST_CHECK enum sb_error sb_db_exec(struct sb_db_conn *tx, const char *sql,
+                                       const struct sb_db_value *values, size_t count,
+                                       int64_t *changes);
 
 /* A write. It does SQL and fills its own result, nothing else: it may be run again, and its effect
  * is undone unless it returns SB_OK. */
@@ -86,16 +89,17 @@ typedef enum sb_error sb_db_closure_fn(struct sb_db_conn *tx, void *context);
  * SB_OK: committed. What closure returned: undone. SB_E_UNAVAILABLE: past deadline_ms before it
  * was begun, the database failed, or the outcome of the COMMIT is unknown (a retry must be safe).
  * SB_E_MISCONFIGURED: the schema needs `switchboard migrate`. */
-SB_NONNULL(1, 2) SB_MUST_CHECK enum sb_error sb_db_write(struct sb_db *db,
-                                                        sb_db_closure_fn *closure, void *context,
-                                                        int64_t deadline_ms);
+SB_NONNULL(1, 2)
+SB_MUST_CHECK enum sb_error sb_db_write(struct sb_db *db, sb_db_closure_fn *closure, void *context,
+                                        int64_t deadline_ms);
 
-/* The schema's version in the database, and the newest this build knows. */
+/* The schema's version in the database (0: there is none yet), and the newest this build knows. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_db_schema_version(struct sb_db *db, int64_t *version);
 int64_t sb_db_schema_newest(void);
 
 /* Applies the migrations the database lacks, each in its own transaction, and creates the database
- * (0600) if may_create. *applied counts them. */
+ * (0600) if may_create; its directory must exist. *applied counts them. Several at once: each
+ * succeeds, one does the work. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_db_migrate(struct sb_db *db, int64_t *applied);
 
 #endif

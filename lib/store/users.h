@@ -25,24 +25,25 @@ bool sb_user_id_valid(const char *text);
 
 /* SB_E_NOT_FOUND: no such user. Texts of *user are in arena. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_users_find(struct sb_db_conn *conn,
-                                                        struct sb_arena *arena, const char *id,
-                                                        struct sb_user *user);
+                                                         struct sb_arena *arena, const char *id,
+                                                         struct sb_user *user);
 
 /* Inside a closure. SB_E_CONFLICT: the id is taken. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_users_add(struct sb_db_conn *tx,
-                                                       const struct sb_user *user);
+                                                        const struct sb_user *user);
 
 /* Inside a closure: adds the user unless the id is taken. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_users_ensure(struct sb_db_conn *tx,
-                                                          const struct sb_user *user);
+                                                           const struct sb_user *user);
 
 /* Inside a closure: disables or enables. SB_E_NOT_FOUND: no such user. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_users_disable(struct sb_db_conn *tx, const char *id,
-                                                           bool disabled, int64_t now_ms);
+                                                            bool disabled, int64_t now_ms);
 
 /* Calls each for every user in the order of ids; each's user is alive during the call. */
-SB_NONNULL(1, 2) SB_MUST_CHECK enum sb_error sb_users_each(
-    struct sb_db_conn *conn, enum sb_error (*each)(const struct sb_user *user, void *context),
-    void *context);
+SB_NONNULL(1, 2)
+SB_MUST_CHECK enum sb_error
+sb_users_each(struct sb_db_conn *conn,
+              enum sb_error (*each)(const struct sb_user *user, void *context), void *context);
 
 #endif

@@ -26,12 +26,10 @@ struct sb_jitsi_room {
 };
 
 /* A token for guest in room ([a-z0-9_-]), good from now_ms for CALL_TOKEN_TTL. Texts in arena.
- * SB_E_MISCONFIGURED: no JITSI_JWT_SECRET. SB_E_UNAVAILABLE: out of memory. */
-SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_jitsi_room(struct sb_arena *arena,
-                                                        const struct sb_config *config,
-                                                        const char *room,
-                                                        const struct sb_jitsi_guest *guest,
-                                                        int64_t now_ms,
-                                                        struct sb_jitsi_room *result);
+ * SB_E_MISCONFIGURED: no JITSI_JWT_SECRET. SB_E_INTERNAL: room has other characters.
+ * SB_E_UNAVAILABLE: out of memory. */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
+sb_jitsi_room(struct sb_arena *arena, const struct sb_config *config, const char *room,
+              const struct sb_jitsi_guest *guest, int64_t now_ms, struct sb_jitsi_room *result);
 
 #endif

@@ -22,11 +22,12 @@ struct sb_ice {
     int64_t expires_at_ms;
 };
 
-/* The servers for user_id, good from now_ms for CALL_TOKEN_TTL. In arena. SB_E_UNAVAILABLE: out of
- * memory. */
+/* The servers for user_id, good from now_ms for CALL_TOKEN_TTL: one for stun:, one for turn: over
+ * UDP and TCP and, where TURN_TLS_PORT is not 0, turns:. Without credentials there is the first
+ * alone. In arena. SB_E_UNAVAILABLE: out of memory. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_turn_ice(struct sb_arena *arena,
-                                                      const struct sb_config *config,
-                                                      const char *user_id, int64_t now_ms,
-                                                      struct sb_ice *ice);
+                                                       const struct sb_config *config,
+                                                       const char *user_id, int64_t now_ms,
+                                                       struct sb_ice *ice);
 
 #endif

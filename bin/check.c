@@ -1,0 +1,321 @@
+/* switchboard check: everything that is wrong with an installation's configuration, at once. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/owner.h"
+#include "verb.h"
+
+static int check(int argc, char **argv);
+
+VERB("check", "check [--cgi-bin DIR] [--json]",
+     "list everything that is wrong with the configuration, each with what to do", check);
+
+enum { DESCRIPTION_MAX = 1024 * 1024, DESCRIBE_DEADLINE_MS = 1000, POLICIES_MAX = 256 };
+
+extern char **environ;
+
+struct report {
+    struct sb_buf json;
+    bool as_json;
+    int errors, warnings;
+};
+
+static void add(struct report *report, const char *variable, bool warning, const char *message)
+{
+    if (warning)
+        report->warnings++;
+    else
+        report->errors++;
+    if (!report->as_json) {
+        printf("%s: %s %s\n", warning ? "warning" : "error", variable, message);
+        return;
+    }
+    sb_json_open(&report->json, '{');
+    sb_json_key(&report->json, "variable");
+    sb_json_string(&report->json, variable);
+    sb_json_key(&report->json, "level");
+    sb_json_string(&report->json, warning ? "warning" : "error");
+    sb_json_key(&report->json, "message");
+    sb_json_string(&report->json, message);
+    sb_json_close(&report->json, '}');
+}
+
+SB_PRINTF(4, 5)
+static void add_format(struct report *report, const char *variable, bool warning,
+                       const char *format, ...)
+{
+    char message[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    add(report, variable, warning, message);
+}
+
+/* --- What the installed endpoints say of themselves ------------------------------------------- */
+
+/* nftw() has no context argument. */
+static struct {
+    struct report *report;
+    unsigned needs;
+    int endpoints;
+    const char *policies[POLICIES_MAX];
+    size_t policy_count;
+} tree;
+
+static size_t read_until(int fd, char *text, size_t size, int64_t deadline_us)
+{
+    size_t length = 0;
+    for (;;) {
+        int64_t left_ms = (deadline_us - sb_clock_mono_us()) / 1000;
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        if (left_ms <= 0 || length == size || poll(&wait, 1, (int)left_ms) <= 0)
+            return 0;
+        ssize_t count = read(fd, text + length, size - length);
+        if (count <= 0)
+            return count == 0 ? length : 0;
+        length += (size_t)count;
+    }
+}
+
+/* What `path --describe` prints, within the deadline; its length, 0 if it failed. */
+static size_t describe(const char *path, char *text, size_t size)
+{
+    int ends[2], status = 0;
+    pid_t child;
+    char *const argv[] = {(char *)path, (char *)"--describe", NULL};
+    posix_spawn_file_actions_t actions;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return 0;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    int error = posix_spawn(&child, path, &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    size_t length = 0;
+    if (error == 0) {
+        length = read_until(ends[0], text, size,
+                            sb_clock_mono_us() + (int64_t)DESCRIBE_DEADLINE_MS * 1000);
+        if (length == 0)
+            kill(child, SIGKILL);
+        waitpid(child, &status, 0);
+    }
+    close(ends[0]);
+    return status == 0 ? length : 0;
+}
+
+static void take_needs(const json_t *description)
+{
+    size_t index;
+    json_t *need;
+    json_array_foreach(json_object_get(description, "needs"), index, need)
+    {
+        int bit = json_is_string(need) ? index_of(json_string_value(need), sb_needs_names) : -1;
+        if (bit >= 0)
+            tree.needs |= 1u << bit;
+    }
+}
+
+static void take_policies(json_t *description)
+{
+    const char *path, *method;
+    json_t *operations, *operation;
+    json_object_foreach(json_object_get(description, "paths"), path, operations)
+    {
+        json_object_foreach(operations, method, operation)
+        {
+            const char *name = json_string_value(
+                json_object_get(json_object_get(operation, "x-rate-limit"), "policy"));
+            if (name != NULL && tree.policy_count < POLICIES_MAX)
+                tree.policies[tree.policy_count++] = strdup(name);
+        }
+    }
+}
+
+static int visit(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    static char text[DESCRIPTION_MAX];
+    (void)where;
+    if (type != FTW_F || (st->st_mode & 0111) == 0)
+        return 0;
+    size_t length = describe(path, text, sizeof text);
+    json_t *description = json_loadb(text, length, 0, NULL);
+    if (json_is_object(description)) {
+        tree.endpoints++;
+        take_needs(description);
+        take_policies(description);
+    } else {
+        add_format(tree.report, "endpoint", false,
+                   "%s does not answer --describe; remove or rebuild it", path);
+    }
+    json_decref(description);
+    return 0;
+}
+
+/* DIR of --cgi-bin, or where this program is installed: beside it, or below lib/switchboard. */
+static bool find_tree(const char *given, char path[static PATH_MAX])
+{
+    static const char *const places[] = {"../cgi-bin", "../lib/switchboard/cgi-bin"};
+    char self[PATH_MAX], candidate[2 * PATH_MAX];
+    if (given != NULL)
+        return realpath(given, path) != NULL;
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length <= 0)
+        return false;
+    self[length] = '\0';
+    *strrchr(self, '/') = '\0';
+    for (size_t i = 0; i < SB_COUNT(places); i++) {
+        snprintf(candidate, sizeof candidate, "%s/%s", self, places[i]);
+        if (realpath(candidate, path) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void check_endpoints(struct report *report, const char *given)
+{
+    char path[PATH_MAX];
+    tree.report = report;
+    if (!find_tree(given, path) || nftw(path, visit, 16, FTW_PHYS) != 0 || tree.endpoints == 0)
+        add(report, "endpoint", false,
+            "no endpoints were found; say where they are with --cgi-bin DIR");
+}
+
+/* --- Configuration and directories ------------------------------------------------------------ */
+
+static bool policy_known(const char *name)
+{
+    if (strcmp(name, "default") == 0)
+        return true;
+    for (size_t i = 0; i < tree.policy_count; i++) {
+        if (strcmp(tree.policies[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_rates(struct report *report, const struct sb_config *config)
+{
+    for (size_t i = 0; i < config->rate_count; i++) {
+        if (!policy_known(config->rates[i].policy))
+            add_format(report, "RATE_LIMIT_*", true,
+                       "sets the policy \"%s\", which no installed endpoint has",
+                       config->rates[i].policy);
+    }
+}
+
+/* Once the process is the owner: whether it can work in the directory. */
+static void check_directory(struct report *report, const char *variable, const char *path)
+{
+    if (access(path, R_OK | W_OK | X_OK) != 0)
+        add_format(report, variable, false,
+                   "%s cannot be used (%s); make it for the owner of STATE_DIR", path,
+                   strerror(errno));
+}
+
+static void check_env_file(struct report *report)
+{
+    const char *path = getenv("SWITCHBOARD_ENV");
+    struct stat st;
+    if (path == NULL || *path == '\0')
+        path = "/etc/switchboard/switchboard.env";
+    if (stat(path, &st) == 0 && (st.st_mode & 0007) != 0)
+        add_format(report, "SWITCHBOARD_ENV", true,
+                   "%s holds secrets and is open to all; chmod 0640 or 0600 it", path);
+}
+
+static void check_state(struct report *report, const struct sb_config *config)
+{
+    char reason[512];
+    if (!sb_owner_become(config->state_dir, reason, sizeof reason)) {
+        add(report, "STATE_DIR", false, reason);
+        return;
+    }
+    check_directory(report, "STATE_DIR", config->state_dir);
+    check_directory(report, "RUN_DIR", config->run_dir);
+    check_directory(report, "LOG_DIR", config->log_dir);
+    int64_t version = 0;
+    struct sb_db *db = config->database_path == NULL || (tree.needs & SB_NEEDS_DB) == 0
+                           ? NULL
+                           : sb_db_new(config->database_path, false);
+    if (db == NULL)
+        return;
+    if (sb_db_schema_version(db, &version) != SB_OK)
+        add(report, "DATABASE_URL", false,
+            "names a database that cannot be opened; run: switchboard migrate");
+    else if (version < sb_db_schema_newest())
+        add(report, "DATABASE_URL", false,
+            "names a database with an old schema; run: switchboard migrate");
+    sb_db_free(db);
+}
+
+static int conclude(struct report *report)
+{
+    if (report->as_json) {
+        sb_json_close(&report->json, ']');
+        if (!sb_buf_ok(&report->json))
+            return VERB_FAILED;
+        puts(report->json.data);
+    }
+    say("%d errors, %d warnings, %d endpoints", report->errors, report->warnings, tree.endpoints);
+    sb_buf_free(&report->json);
+    return report->errors == 0 ? VERB_OK : VERB_FAILED;
+}
+
+static int run(struct report *report, const char *cgi_bin)
+{
+    struct sb_config *config;
+    struct sb_config_problem *problems;
+    sb_buf_init(&report->json, NULL, DESCRIPTION_MAX);
+    sb_json_open(&report->json, '[');
+    check_endpoints(report, cgi_bin);
+    if (!sb_config_load(NULL, tree.needs, &config, &problems)) {
+        say("out of memory");
+        return VERB_FAILED;
+    }
+    for (; problems != NULL; problems = problems->next)
+        add(report, problems->variable, problems->warning, problems->message);
+    sb_log_open(NULL, "switchboard", SB_LOG_LEVEL__MAX); /* the report says it better */
+    check_rates(report, config);
+    check_env_file(report);
+    check_state(report, config);
+    sb_config_free(config);
+    return conclude(report);
+}
+
+static int check(int argc, char **argv)
+{
+    static const struct option longs[] = {{"cgi-bin", required_argument, NULL, 'c'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {NULL, 0, NULL, 0}};
+    struct report report = {0};
+    const char *cgi_bin = NULL;
+    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+        if (option == 'c')
+            cgi_bin = optarg;
+        else if (option == 'j')
+            report.as_json = true;
+        else
+            return usage_error(&this_verb, "an option is not known");
+    }
+    if (optind != argc)
+        return usage_error(&this_verb, "too many arguments");
+    return run(&report, cgi_bin);
+}

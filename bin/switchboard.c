@@ -1,0 +1,167 @@
+/* switchboard VERB ...: the administrator's command. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/owner.h"
+#include "verb.h"
+
+extern const struct verb *const __start_verbs[], *const __stop_verbs[];
+
+void say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("switchboard: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+int usage_error(const struct verb *verb, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("switchboard: ", stderr);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\nusage: switchboard %s\n", verb->usage);
+    va_end(args);
+    return VERB_USAGE;
+}
+
+/* A missing STATE_DIR is made for whoever asks first, so that a fresh machine needs no ceremony. */
+static bool own_state(const struct sb_config *config)
+{
+    char reason[512];
+    if (mkdir(config->state_dir, 0700) == 0)
+        say("made STATE_DIR %s", config->state_dir);
+    if (sb_owner_become(config->state_dir, reason, sizeof reason))
+        return true;
+    say("%s", reason);
+    return false;
+}
+
+bool command_open(struct command *command, unsigned needs)
+{
+    *command = (struct command){0};
+    if (!sb_config_load(NULL, needs, &command->config, &command->problems)) {
+        say("out of memory");
+        return false;
+    }
+    const struct sb_config *config = command->config;
+    const struct sb_config_problem *problem = sb_config_blocking(command->problems, needs);
+    if (problem != NULL)
+        say("%s %s", problem->variable, problem->message);
+    /* Messages belong on the terminal here, and only those of weight. */
+    sb_log_open(NULL, "switchboard", SB_LOG_ERROR);
+    if (problem != NULL || !own_state(config)) {
+        command_close(command);
+        return false;
+    }
+    if ((needs & SB_NEEDS_DB) == 0)
+        return true;
+    command->db = sb_db_new(config->database_path, true);
+    command->reader = command->db == NULL ? NULL : sb_db_reader_new(command->db);
+    if (command->reader == NULL)
+        say("out of memory");
+    return command->reader != NULL;
+}
+
+void command_close(struct command *command)
+{
+    sb_db_reader_free(command->reader);
+    sb_db_free(command->db);
+    sb_config_free(command->config);
+    *command = (struct command){0};
+}
+
+int outcome(enum sb_error error, const char *what)
+{
+    switch (error) {
+    case SB_OK:
+        return VERB_OK;
+    case SB_E_CONFLICT:
+        say("%s exists already", what);
+        break;
+    case SB_E_NOT_FOUND:
+        say("%s does not exist", what);
+        break;
+    case SB_E_MISCONFIGURED:
+        say("the database is not up to date; run: switchboard migrate");
+        break;
+    default:
+        say("the database cannot be used; see the message above");
+        break;
+    }
+    return VERB_FAILED;
+}
+
+int index_of(const char *text, const char *const *names)
+{
+    for (int i = 0; names[i] != NULL; i++) {
+        if (strcmp(names[i], text) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const struct verb *const *)a)->name, (*(const struct verb *const *)b)->name);
+}
+
+static int help(int argc, char **argv);
+
+VERB("help", "help [VERB]", "this list, or how a verb is used", help);
+
+static int help(int argc, char **argv)
+{
+    size_t count = (size_t)(__stop_verbs - __start_verbs);
+    const struct verb **sorted = calloc(count, sizeof(const struct verb *));
+    if (sorted == NULL)
+        return VERB_FAILED;
+    memcpy(sorted, __start_verbs, count * sizeof(const struct verb *));
+    qsort(sorted, count, sizeof(const struct verb *), by_name);
+    if (argc < 2)
+        puts("usage: switchboard VERB ...\n");
+    int status = argc < 2 ? VERB_OK : VERB_USAGE;
+    for (size_t i = 0; i < count; i++) {
+        if (argc < 2) {
+            printf("  %-10s %s\n", sorted[i]->name, sorted[i]->summary);
+        } else if (strcmp(sorted[i]->name, argv[1]) == 0) {
+            printf("usage: switchboard %s\n%s\n", sorted[i]->usage, sorted[i]->summary);
+            status = VERB_OK;
+        }
+    }
+    if (status == VERB_USAGE)
+        usage_error(&this_verb, "there is no verb \"%s\"", argv[1]);
+    if (argc < 2)
+        puts("\nThe environment file is named by SWITCHBOARD_ENV; its default is\n"
+             "/etc/switchboard/switchboard.env. Real environment variables win over it.");
+    free(sorted);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none); /* a core dump would hold secrets */
+#ifndef __SANITIZE_ADDRESS__
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+    umask(027);
+    if (argc < 2)
+        return usage_error(&this_verb, "no verb given; `switchboard help` lists them");
+    for (const struct verb *const *verb = __start_verbs; verb < __stop_verbs; verb++) {
+        if (strcmp((*verb)->name, argv[1]) == 0) {
+            int status = (*verb)->run(argc - 1, argv + 1);
+            return fflush(stdout) == 0 ? status : VERB_FAILED;
+        }
+    }
+    return usage_error(&this_verb, "there is no verb \"%s\"", argv[1]);
+}

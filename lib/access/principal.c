@@ -1,0 +1,202 @@
+#include "access/principal.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "access/claims.h"
+#include "access/jws.h"
+#include "access/ticket.h"
+#include "base/crypto.h"
+#include "store/users.h"
+
+static const char scheme[] = "Bearer";
+
+/* The token of an Authorization header (RFC 6750 section 2.1): the scheme in any case, blanks, the
+ * token, nothing behind it. NULL: anything else. */
+static const char *bearer_token(const char *header)
+{
+    const size_t length = sizeof scheme - 1;
+    if (strncasecmp(header, scheme, length) != 0 || header[length] != ' ')
+        return NULL;
+    const char *token = header + length + strspn(header + length, " ");
+    return *token != '\0' && token[strcspn(token, " \t\r\n,")] == '\0' ? token : NULL;
+}
+
+bool sb_principal_bearer_is(const char *header, const char *secret)
+{
+    const char *token = header == NULL ? NULL : bearer_token(header);
+    return token != NULL && sb_secret_equal(token, strlen(token), secret, strlen(secret));
+}
+
+/* --- A user's token ----------------------------------------------------------------------------
+ */
+
+struct answer {
+    bool decided; /* false: the credential is not of this source's kind */
+    enum sb_error error;
+    struct sb_principal principal; /* if error is SB_OK */
+    const char *reason;            /* else; NULL if there is nothing to say */
+};
+
+static struct answer refuse(enum sb_error error, const char *reason)
+{
+    return (struct answer){.decided = true, .error = error, .reason = reason};
+}
+
+static enum sb_error add_user(struct sb_db_conn *tx, void *context)
+{
+    const struct sb_user *user = context;
+    return sb_users_ensure(tx, user);
+}
+
+static int64_t row_role(unsigned roles)
+{
+    if (roles & 1u << SB_ROLE_SERVICE)
+        return SB_ROLE_SERVICE;
+    return roles & 1u << SB_ROLE_STAFF ? SB_ROLE_STAFF : SB_ROLE_USER;
+}
+
+/* Reads the user's row, made now if this is its first use. */
+static enum sb_error read_user(const struct sb_principal_input *input,
+                               const struct sb_claims *claims, struct sb_user *user)
+{
+    enum sb_error error = sb_users_find(input->reader, input->arena, claims->sub, user);
+    if (error != SB_E_NOT_FOUND)
+        return error;
+    struct sb_user first = {
+        .id = claims->sub,
+        .name = claims->name == NULL ? claims->sub : claims->name,
+        .role = row_role(claims->roles),
+        .created_at_ms = input->now_ms,
+    };
+    error = sb_db_write(input->db, add_user, &first, SB_DB_WRITE_DEADLINE_MS);
+    if (error != SB_OK)
+        return error;
+    /* Read again: somebody else may have made the row meanwhile, with another role. */
+    error = sb_users_find(input->reader, input->arena, claims->sub, user);
+    return error == SB_E_NOT_FOUND ? SB_E_UNAVAILABLE : error;
+}
+
+static struct answer user_answer(const struct sb_principal_input *input,
+                                 const struct sb_claims *claims)
+{
+    struct answer answer = {.decided = true,
+                            .principal = {.kind = SB_PRINCIPAL_USER,
+                                          .user_id = claims->sub,
+                                          .name = claims->name,
+                                          .roles = claims->roles | 1u << SB_ROLE_USER}};
+    if (input->db == NULL)
+        return answer;
+    struct sb_user user;
+    enum sb_error error = read_user(input, claims, &user);
+    if (error != SB_OK)
+        return refuse(error, "the user could not be read");
+    if (user.disabled)
+        return refuse(SB_E_FORBIDDEN, "the user is disabled");
+    answer.principal.roles |= 1u << user.role;
+    if (answer.principal.name == NULL)
+        answer.principal.name = user.name;
+    return answer;
+}
+
+static struct answer jwt_source(const struct sb_principal_input *input, const char *token)
+{
+    static const char *const types[] = {"", "JWT", "at+jwt", NULL};
+    const char *secret = input->config->jwt_secret;
+    const struct sb_jws_key key = {.alg = SB_JWS_HS256,
+                                   .secret = (const unsigned char *)secret,
+                                   .secret_length = secret == NULL ? 0 : strlen(secret)};
+    const char *payload;
+    size_t length;
+    enum sb_jws_result result = sb_jws_verify(input->arena, token, strnlen(token, SB_JWS_MAX + 1),
+                                              &key, 1, types, &payload, &length);
+    if (result == SB_JWS_BAD_TYP)
+        return (struct answer){.reason = sb_jws_result_text(result)};
+    if (result == SB_JWS_NO_MEMORY)
+        return refuse(SB_E_UNAVAILABLE, sb_jws_result_text(result));
+    if (result != SB_JWS_OK)
+        return refuse(SB_E_UNAUTHENTICATED, sb_jws_result_text(result));
+    struct sb_claims claims;
+    enum sb_claims_result checked = sb_claims_check(input->arena, payload, length, input->config,
+                                                    input->now_ms / 1000, &claims);
+    if (checked == SB_CLAIMS_OK)
+        return user_answer(input, &claims);
+    return refuse(checked == SB_CLAIMS_NO_MEMORY ? SB_E_UNAVAILABLE : SB_E_UNAUTHENTICATED,
+                  sb_claims_result_text(checked));
+}
+
+/* --- A call ticket -----------------------------------------------------------------------------
+ */
+
+/* A ticket lasts through a database that cannot be read: what its holder reports goes to the spool
+ * rather than being lost. */
+static struct answer ticket_answer(const struct sb_principal_input *input,
+                                   const struct sb_ticket *ticket)
+{
+    struct answer answer = {.decided = true,
+                            .principal = {.kind = SB_PRINCIPAL_PARTICIPANT,
+                                          .user_id = ticket->user_id,
+                                          .roles = 1u << SB_ROLE_USER,
+                                          .call_id = ticket->call_id,
+                                          .participant_id = ticket->participant_id,
+                                          .moderator = ticket->moderator}};
+    struct sb_user user;
+    enum sb_error error = SB_E_UNAVAILABLE;
+    if (input->db != NULL)
+        error = sb_users_find(input->reader, input->arena, ticket->user_id, &user);
+    if (error == SB_E_NOT_FOUND)
+        return refuse(SB_E_UNAUTHENTICATED, "the ticket's user does not exist");
+    if (error == SB_OK && user.disabled)
+        return refuse(SB_E_FORBIDDEN, "the user is disabled");
+    if (error == SB_OK)
+        answer.principal.name = user.name;
+    return answer;
+}
+
+static struct answer ticket_source(const struct sb_principal_input *input, const char *token)
+{
+    struct sb_ticket ticket;
+    bool is_ticket;
+    if (sb_ticket_verify(input->arena, input->config, token, input->now_ms / 1000, &ticket,
+                         &is_ticket))
+        return ticket_answer(input, &ticket);
+    if (is_ticket)
+        return refuse(SB_E_UNAUTHENTICATED, "the call ticket is not valid");
+    return (struct answer){.decided = false};
+}
+
+/* --- The sources in order ----------------------------------------------------------------------
+ */
+
+static struct answer (*const sources[])(const struct sb_principal_input *input,
+                                        const char *token) = {jwt_source, ticket_source};
+
+static struct answer ask(const struct sb_principal_input *input, const char *token)
+{
+    const char *reason = NULL;
+    for (size_t i = 0; i < SB_COUNT(sources); i++) {
+        struct answer answer = sources[i](input, token);
+        if (answer.decided)
+            return answer;
+        if (answer.reason != NULL)
+            reason = answer.reason;
+    }
+    return refuse(SB_E_UNAUTHENTICATED, reason);
+}
+
+enum sb_error sb_principal_find(const struct sb_principal_input *input,
+                                struct sb_principal *principal, const char **reason)
+{
+    if (input->authorization == NULL || *input->authorization == '\0') {
+        *principal = (struct sb_principal){.kind = SB_PRINCIPAL_ANONYMOUS};
+        return SB_OK;
+    }
+    const char *token = bearer_token(input->authorization);
+    struct answer answer =
+        token != NULL ? ask(input, token) : refuse(SB_E_UNAUTHENTICATED, "no bearer credential");
+    if (answer.error == SB_OK)
+        *principal = answer.principal;
+    else
+        *reason = answer.reason;
+    return answer.error;
+}

@@ -1,0 +1,26 @@
+#include "access/token_json.h"
+
+json_t *sb_token_object(const void *text, size_t length, bool *no_memory)
+{
+    json_error_t error;
+    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    *no_memory = json == NULL && json_error_code(&error) == json_error_out_of_memory;
+    if (json_is_object(json))
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+const char *sb_token_text(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+bool sb_token_time(const json_t *object, const char *name, int64_t *time_s)
+{
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_integer(value))
+        return false;
+    *time_s = json_integer_value(value);
+    return true;
+}

@@ -1,0 +1,135 @@
+/* What an endpoint is: a descriptor with a table of routes. This is the header a file in cgi-bin/
+ * includes; docs/ADD_AN_ENDPOINT.md walks through one. */
+#ifndef SB_ENDPOINT_ENDPOINT_H
+#define SB_ENDPOINT_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "access/principal.h"
+#include "access/rate_limit.h"
+#include "base/arena.h"
+#include "base/config.h"
+#include "http/fields.h"
+#include "http/request.h"
+#include "store/db.h"
+
+/* Who may call a route. There is no default: a row that says nothing does not start. */
+enum sb_access {
+    SB_ACCESS__UNSET,
+    SB_ACCESS_PUBLIC,      /* everyone; credentials are not looked at */
+    SB_ACCESS_USER,        /* a bearer token */
+    SB_ACCESS_PARTICIPANT, /* a bearer token, or a call ticket */
+    SB_ACCESS_METRICS,     /* METRICS_TOKEN; everyone where it is not set (never in production) */
+    SB_ACCESS__MAX
+};
+
+enum sb_body { SB_BODY_NONE, SB_BODY_JSON, SB_BODY_STREAM };
+enum sb_reply { SB_REPLY_JSON, SB_REPLY_STREAM };
+
+/* What a route does when the limiter's counters cannot be reached. */
+enum sb_on_failure { SB_FAIL_CLOSED, SB_FAIL_OPEN };
+
+enum { SB_JSON_BODY_MAX = 64 * 1024 }; /* bytes, where a route names no other cap */
+
+struct sb_request;
+
+/* Does the one thing the route is for. in is the validated input struct (NULL without an input
+ * table), out the zeroed output struct (NULL without an output table), which is encoded if SB_OK is
+ * returned. All memory comes from the request's arena. */
+typedef enum sb_error sb_handler_fn(struct sb_request *request, const void *in, void *out);
+
+struct sb_route {
+    unsigned methods; /* SB_GET, SB_POST | SB_PUT, ... or SB_ANY. GET answers HEAD too */
+    const char *path; /* below the endpoint: "", "/live", "/{id}/hangup" */
+    sb_handler_fn *handler;
+    enum sb_access access;
+    enum sb_body body;
+    enum sb_reply reply;
+    size_t body_max;              /* 0: SB_JSON_BODY_MAX */
+    bool body_optional;           /* JSON: no body is an empty object */
+    bool origin_required;         /* demands an allowed Origin unless ALLOW_NO_ORIGIN */
+    const struct sb_field *input; /* the body's, the query's (SB_BODY_NONE) and the path's fields */
+    size_t input_size;
+    const struct sb_field *output;
+    size_t output_size;
+    size_t created; /* offset in the output of a bool that makes it 201, + 1; see SB_CREATED */
+    const char *content_type;    /* SB_REPLY_STREAM: of a success */
+    struct sb_rate_policy limit; /* without a name: "default", 100 a minute */
+    enum sb_on_failure limiter_failure;
+    bool idempotent;             /* honours Idempotency-Key; writes by sb_request_write() only */
+    bool report_errors;          /* an error answer carries the output as well */
+    const char *audit;           /* action in the audit log, NULL: none */
+    const enum sb_error *errors; /* the handler's own, SB_OK-terminated; for the documentation */
+    const char *summary;         /* one line, for the documentation */
+};
+
+/* The output's bool that says whether something was made: 201 instead of 200. */
+#define SB_CREATED(type, member) (offsetof(type, member) + 1)
+#define SB_INPUT(type, fields) .input = (fields), .input_size = sizeof(type)
+#define SB_OUTPUT(type, fields) .output = (fields), .output_size = sizeof(type)
+#define SB_ERRORS(...) ((const enum sb_error[]){__VA_ARGS__, SB_OK})
+
+struct sb_endpoint {
+    const char *name; /* its file below cgi-bin/ without .c: "calls/start" is /api/calls/start */
+    const char *const *aliases;    /* whole paths, NULL-terminated; NULL: none */
+    const struct sb_route *routes; /* ended by a row without a handler */
+    unsigned needs;                /* enum sb_needs; users' routes imply SB_NEEDS_USERS */
+    int workers;                   /* most requests at once in one process; 0: 8 */
+    bool catch_all;                /* answers any path: not-found */
+};
+
+/* Each file in cgi-bin/ defines this. */
+extern const struct sb_endpoint sb_endpoint;
+
+/* What a handler may look at and use. */
+struct sb_request {
+    struct sb_arena *arena;
+    const struct sb_config *config;
+    const char *trace_id;
+    const char *address; /* the client's, as text */
+    struct sb_principal principal;
+    int64_t now_ms; /* when the request was taken */
+    struct sb_pipeline *pipeline;
+};
+
+/* The worker's database connection; NULL where the endpoint has no SB_NEEDS_DB. */
+SB_NONNULL_ALL struct sb_db_conn *sb_request_reader(struct sb_request *request);
+
+/* Runs closure as sb_db_write() does. With an Idempotency-Key the stored answer is looked up and
+ * stored in the same transaction, so the output struct must be complete when closure returns. */
+SB_NONNULL(1, 2)
+SB_MUST_CHECK enum sb_error sb_request_write(struct sb_request *request, sb_db_closure_fn *closure,
+                                             void *context);
+
+/* The public text of the error the handler is about to return, instead of the code's own. Must
+ * live as long as the request. */
+SB_NONNULL_ALL void sb_request_explain(struct sb_request *request, const char *message);
+
+/* What the audit line is about, such as a call id. Must live as long as the request. */
+SB_NONNULL_ALL void sb_request_audit_object(struct sb_request *request, const char *object);
+
+/* SB_BODY_STREAM: up to size bytes of the body, *got 0 at its end. SB_E_BODY_TOO_LARGE over the
+ * route's body_max; SB_E_INVALID_REQUEST where the body breaks off or is not CONTENT_LENGTH long.
+ */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_request_read(struct sb_request *request, void *data,
+                                                           size_t size, size_t *got);
+
+/* SB_REPLY_STREAM: sends data as part of the body, the head before the first. False: the client is
+ * gone, stop. An error returned after the first write only ends the stream and is logged. */
+SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_write_body(struct sb_request *request,
+                                                        const void *data, size_t size);
+/* Pushes out what was written. */
+SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_flush(struct sb_request *request);
+/* Whether the client has hung up; for long work. */
+SB_NONNULL_ALL bool sb_request_gone(struct sb_request *request);
+
+/* The program's readiness, for health: how long the process runs, and whether configuration,
+ * limiter and metrics are as they should be. */
+SB_NONNULL_ALL int64_t sb_request_uptime_s(const struct sb_request *request);
+SB_NONNULL_ALL const struct sb_config_problem *
+sb_request_config_problems(const struct sb_request *request);
+SB_NONNULL_ALL struct sb_db *sb_request_db(struct sb_request *request);
+
+#endif

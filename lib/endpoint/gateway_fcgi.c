@@ -1,0 +1,116 @@
+#include "endpoint/gateway_fcgi.h"
+
+#include <fcgiapp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+struct sb_fcgi {
+    FCGX_Request request;
+};
+
+bool sb_fcgi_init(void)
+{
+    /* How long libfcgi waits for the server to close after an answer; its own 2 s would let a
+     * lingering peer hold a worker. */
+    return setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "100", 1) == 0 && FCGX_Init() == 0;
+}
+
+struct sb_fcgi *sb_fcgi_new(void)
+{
+    struct sb_fcgi *fcgi = calloc(1, sizeof *fcgi);
+    /* Listen socket -1: should libfcgi ever want to accept by itself, it fails instead. */
+    if (fcgi != NULL && FCGX_InitRequest(&fcgi->request, -1, 0) != 0) {
+        free(fcgi);
+        return NULL;
+    }
+    return fcgi;
+}
+
+void sb_fcgi_free(struct sb_fcgi *fcgi)
+{
+    if (fcgi == NULL)
+        return;
+    FCGX_Free(&fcgi->request, 1);
+    free(fcgi);
+}
+
+static const char *param(void *state, const char *name, bool *twice)
+{
+    const struct sb_fcgi *fcgi = state;
+    size_t length = strlen(name);
+    const char *value = NULL;
+    for (char **variable = fcgi->request.envp; *variable != NULL; variable++) {
+        if (strncmp(*variable, name, length) != 0 || (*variable)[length] != '=')
+            continue;
+        if (value != NULL)
+            *twice = true;
+        else
+            value = *variable + length + 1;
+    }
+    return value;
+}
+
+/* FCGX_GetStr() returns less than asked at the end of the body and on every failure alike; the
+ * stream's error tells them apart (an aborted request shows there, too). */
+static ssize_t read_body(void *state, void *data, size_t size)
+{
+    struct sb_fcgi *fcgi = state;
+    int ask = size > 65536 ? 65536 : (int)size;
+    int count = FCGX_GetStr(data, ask, fcgi->request.in);
+    if (count < ask && FCGX_GetError(fcgi->request.in) != 0)
+        return -1;
+    return count;
+}
+
+static bool write_all(void *state, const void *data, size_t size)
+{
+    struct sb_fcgi *fcgi = state;
+    const char *at = data;
+    while (size > 0) {
+        int part = size > 65536 ? 65536 : (int)size;
+        if (FCGX_PutStr(at, part, fcgi->request.out) != part)
+            return false;
+        at += part;
+        size -= (size_t)part;
+    }
+    return true;
+}
+
+static bool flush(void *state)
+{
+    struct sb_fcgi *fcgi = state;
+    return FCGX_FFlush(fcgi->request.out) == 0;
+}
+
+static bool gone(void *state)
+{
+    const struct sb_fcgi *fcgi = state;
+    struct pollfd peer = {.fd = fcgi->request.ipcFd, .events = POLLRDHUP};
+    return poll(&peer, 1, 0) > 0 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+bool sb_fcgi_begin(struct sb_fcgi *fcgi, int fd, int timeout_s, struct sb_gateway *gateway)
+{
+    struct timeval timeout = {.tv_sec = timeout_s};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    /* These fields are libfcgi's own (2.4.2; a unit test pins the version). FCGX_Accept_r() begins
+     * by finishing the request before, which would close the connection just put in: hence
+     * keepConnection, for just that moment. */
+    fcgi->request.ipcFd = fd;
+    fcgi->request.keepConnection = 1;
+    if (FCGX_Accept_r(&fcgi->request) != 0)
+        return false;
+    fcgi->request.keepConnection = 0;
+    *gateway = (struct sb_gateway){param, read_body, write_all, flush, gone, fcgi};
+    return true;
+}
+
+void sb_fcgi_end(struct sb_fcgi *fcgi)
+{
+    FCGX_Finish_r(&fcgi->request);
+}

@@ -1,0 +1,77 @@
+/* The main program of every endpoint, linked by the rule for cgi-bin/ and kept out of the archive:
+ * a unit test that links an endpoint has its own. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "endpoint/runtime.h"
+
+enum { EXIT_USAGE = 64, EXIT_FLAW = 70 }; /* sysexits.h */
+
+/* No core dumps and no ptrace: both would show secrets. No new privileges for anything started. */
+static void harden(void)
+{
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__ /* the leak check traces its own process */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    umask(027);
+}
+
+static bool is_listening_socket(int fd)
+{
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
+}
+
+static int serve_cgi(struct sb_runtime *runtime)
+{
+    struct sb_worker worker;
+    struct sb_gateway gateway;
+    if (!sb_worker_open(&worker, runtime))
+        return EXIT_FAILURE;
+    sb_gateway_cgi(&gateway);
+    sb_pipeline_run(&worker, &gateway);
+    sb_worker_close(&worker);
+    sb_runtime_close(runtime);
+    return EXIT_SUCCESS;
+}
+
+static int usage(void)
+{
+    fprintf(stderr,
+            "%s: an endpoint of Switchboard. Start it from a web server (FastCGI: descriptor 0 is "
+            "the\nlistening socket), or as a CGI program:\n"
+            "  REQUEST_METHOD=GET REQUEST_URI=/api/%s %s\n"
+            "--describe prints what it answers.\n",
+            program_invocation_short_name, sb_endpoint.name, program_invocation_name);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    struct sb_runtime runtime;
+    const char *flaw = sb_endpoint_flaw(&sb_endpoint);
+    if (flaw != NULL) {
+        fprintf(stderr, "%s: %s\n", argv[0], flaw);
+        return EXIT_FLAW;
+    }
+    if (argc == 2 && strcmp(argv[1], "--describe") == 0)
+        return sb_describe(&sb_endpoint);
+    bool fastcgi = is_listening_socket(STDIN_FILENO);
+    if (argc > 1 || (!fastcgi && getenv("REQUEST_METHOD") == NULL))
+        return usage();
+    harden();
+    if (!sb_runtime_open(&runtime, &sb_endpoint))
+        return EXIT_FAILURE;
+    return fastcgi ? sb_serve_fastcgi(&runtime) : serve_cgi(&runtime);
+}

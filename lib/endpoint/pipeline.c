@@ -1,0 +1,205 @@
+/* The way of a request: one straight line, one function a step. A step passes the request on by
+ * returning SB_OK, or ends it with an error; the answer always leaves by sb_answer(). */
+#include "endpoint/pipeline.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "http/client_address.h"
+#include "http/security_headers.h"
+
+static const char *param(void *context, const char *name, bool *twice)
+{
+    struct sb_gateway *gateway = context;
+    return gateway->param(gateway->state, name, twice);
+}
+
+static enum sb_error read_head(struct sb_pipeline *p)
+{
+    return sb_http_head_read(p->request.arena, param, p->gateway, &p->head);
+}
+
+/* Runs even when the head was refused, so that the refusal carries trace id and headers. */
+static void dress(struct sb_pipeline *p)
+{
+    const struct sb_config *config = p->request.config;
+    sb_trace_id(p->head.traceparent, p->trace_id);
+    sb_response_init(&p->response, p->request.arena);
+    sb_security_headers_add(&p->response, config);
+    sb_response_header(&p->response, "X-Trace-Id", p->trace_id);
+    p->address =
+        sb_client_address(&config->trust_proxy, p->head.remote_addr, p->head.forwarded_for);
+    sb_address_format(&p->address, p->address_text);
+    p->origin = sb_cors_judge(config, p->head.origin);
+    sb_cors_add(&p->response, p->origin, p->head.origin);
+}
+
+static enum sb_error find_route(struct sb_pipeline *p)
+{
+    enum sb_error error = sb_route_find(p);
+    return error == SB_OK ? SB_OK : sb_limit_refused(p, error);
+}
+
+static enum sb_error check_origin(struct sb_pipeline *p)
+{
+    if (p->origin != SB_ORIGIN_DENIED)
+        return SB_OK;
+    bool enforced = !p->request.config->cors_report_only;
+    char labels[SB_METRICS_LABELS_SIZE];
+    struct sb_buf text;
+    sb_buf_init_fixed(&text, labels, sizeof labels);
+    sb_buf_add_format(&text, "endpoint=\"%s\",enforced=\"%s\"", p->worker->runtime->endpoint->name,
+                      enforced ? "true" : "false");
+    sb_metrics_add(SB_METRIC_ORIGIN_DENIED, labels, 1);
+    SB_LOG(SB_LOG_WARN, "origin.denied", p->trace_id, SB_LOG_TEXT("origin", p->head.origin),
+           SB_LOG_TEXT("enforced", enforced ? "true" : "false"));
+    if (enforced)
+        return sb_limit_refused(p, SB_E_ORIGIN_DENIED);
+    sb_response_header(&p->response, "Access-Control-Allow-Origin", p->head.origin);
+    return SB_OK;
+}
+
+static enum sb_error answer_options(struct sb_pipeline *p)
+{
+    char allow[64];
+    if (p->head.method != SB_OPTIONS)
+        return SB_OK;
+    sb_allow_list(p->allow, allow, sizeof allow);
+    if (p->head.origin != NULL && p->head.preflight_method != NULL)
+        sb_cors_add_preflight(&p->response, allow);
+    sb_response_header(&p->response, "Allow", allow);
+    p->answered = true;
+    return SB_OK;
+}
+
+static enum sb_error check_configuration(struct sb_pipeline *p)
+{
+    return p->worker->runtime->misconfigured ? SB_E_MISCONFIGURED : SB_OK;
+}
+
+static enum sb_error demand_origin(struct sb_pipeline *p)
+{
+    if (!p->route->origin_required || p->origin != SB_ORIGIN_ABSENT ||
+        p->request.config->allow_no_origin)
+        return SB_OK;
+    p->message = "This route demands an Origin header of an allowed origin.";
+    return sb_limit_refused(p, SB_E_ORIGIN_DENIED);
+}
+
+static enum sb_error refuse(struct sb_pipeline *p, enum sb_error error, const char *reason)
+{
+    char labels[SB_METRICS_LABELS_SIZE];
+    struct sb_buf text;
+    sb_buf_init_fixed(&text, labels, sizeof labels);
+    sb_buf_add_format(&text, "reason=\"%s\"", reason);
+    sb_metrics_add(SB_METRIC_AUTH_REFUSED, labels, 1);
+    p->refusal = reason;
+    return sb_limit_refused(p, error);
+}
+
+static enum sb_error check_metrics_token(struct sb_pipeline *p)
+{
+    const char *token = p->request.config->metrics_token;
+    if (token == NULL || sb_principal_bearer_is(p->head.authorization, token))
+        return SB_OK;
+    return SB_E_UNAUTHENTICATED;
+}
+
+static enum sb_error find_principal(struct sb_pipeline *p)
+{
+    struct sb_worker *worker = p->worker;
+    enum sb_access access = p->route->access;
+    if (access == SB_ACCESS_PUBLIC)
+        return SB_OK;
+    if (access == SB_ACCESS_METRICS)
+        return check_metrics_token(p);
+    const char *reason = "no credential";
+    struct sb_principal_input input = {.arena = p->request.arena,
+                                       .config = p->request.config,
+                                       .authorization = p->head.authorization,
+                                       .now_ms = p->request.now_ms,
+                                       .db = worker->runtime->db,
+                                       .reader = sb_request_reader(&p->request)};
+    if (input.db != NULL && input.reader == NULL)
+        return SB_E_UNAVAILABLE;
+    struct sb_principal *principal = &p->request.principal;
+    enum sb_error error = sb_principal_find(&input, principal, &reason);
+    if (error == SB_E_UNAUTHENTICATED || error == SB_E_FORBIDDEN)
+        return refuse(p, error, reason);
+    if (error != SB_OK)
+        return error;
+    if (principal->kind == SB_PRINCIPAL_ANONYMOUS)
+        return refuse(p, SB_E_UNAUTHENTICATED, reason);
+    if (principal->kind == SB_PRINCIPAL_PARTICIPANT && access != SB_ACCESS_PARTICIPANT)
+        return refuse(p, SB_E_UNAUTHENTICATED, "a call ticket is no user token");
+    return SB_OK;
+}
+
+static enum sb_error handle(struct sb_pipeline *p)
+{
+    if (p->route->output != NULL) {
+        p->output = sb_arena_alloc(p->request.arena, p->route->output_size);
+        if (p->output == NULL)
+            return SB_E_UNAVAILABLE;
+    }
+    return p->route->handler(&p->request, p->input, p->output);
+}
+
+static enum sb_error (*const steps[])(struct sb_pipeline *p) = {
+    find_route,    check_origin,     answer_options,      check_configuration,
+    demand_origin, sb_limit_address, find_principal,      sb_limit_principal,
+    sb_body_take,  sb_input_take,    sb_idempotency_take, handle,
+};
+
+void sb_pipeline_run(struct sb_worker *worker, struct sb_gateway *gateway)
+{
+    struct sb_pipeline p = {.worker = worker, .gateway = gateway};
+    p.started_us = sb_clock_mono_us();
+    p.request = (struct sb_request){.arena = worker->arena,
+                                    .config = worker->runtime->config,
+                                    .trace_id = p.trace_id,
+                                    .address = p.address_text,
+                                    .now_ms = sb_clock_now_ms(),
+                                    .pipeline = &p};
+    enum sb_error error = read_head(&p);
+    dress(&p);
+    for (size_t i = 0; error == SB_OK && !p.answered && i < SB_COUNT(steps); i++)
+        error = steps[i](&p);
+    sb_answer(&p, error);
+    sb_arena_reset(worker->arena);
+}
+
+struct sb_db_conn *sb_request_reader(struct sb_request *request)
+{
+    struct sb_worker *worker = request->pipeline->worker;
+    if (worker->reader == NULL && worker->runtime->db != NULL)
+        worker->reader = sb_db_reader_new(worker->runtime->db);
+    return worker->reader;
+}
+
+void sb_request_explain(struct sb_request *request, const char *message)
+{
+    request->pipeline->message = message;
+}
+
+void sb_request_audit_object(struct sb_request *request, const char *object)
+{
+    request->pipeline->audit_object = object;
+}
+
+int64_t sb_request_uptime_s(const struct sb_request *request)
+{
+    return (sb_clock_mono_us() - request->pipeline->worker->runtime->started_us) / 1000000;
+}
+
+const struct sb_config_problem *sb_request_config_problems(const struct sb_request *request)
+{
+    return request->pipeline->worker->runtime->problems;
+}
+
+struct sb_db *sb_request_db(struct sb_request *request)
+{
+    return request->pipeline->worker->runtime->db;
+}

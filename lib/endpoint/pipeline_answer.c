@@ -1,0 +1,193 @@
+#include <string.h>
+
+#include "access/audit.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "endpoint/pipeline.h"
+#include "http/error_response.h"
+#include "http/output_encoder.h"
+
+/* When not even the error fits into memory. */
+static const char last_resort[] =
+    "Status: 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+    "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n"
+    "{\"success\":false,\"error\":{\"code\":\"unavailable\",\"message\":\"Out of memory.\"},"
+    "\"traceId\":\"\",\"type\":\"urn:switchboard:error:unavailable\",\"title\":\"Unavailable\","
+    "\"status\":503,\"detail\":\"Out of memory.\"}";
+
+int sb_success_status(const struct sb_route *route, const void *output)
+{
+    if (route->created == 0)
+        return 200;
+    return *(const bool *)((const char *)output + route->created - 1) ? 201 : 200;
+}
+
+static void write_success(struct sb_pipeline *p)
+{
+    struct sb_response *response = &p->response;
+    if (p->route->output != NULL)
+        response->status = sb_success_status(p->route, p->output);
+    sb_response_header(response, "Content-Type", "application/json");
+    sb_buf_add_text(&response->body, "{\"success\":true");
+    if (p->route->output != NULL)
+        sb_output_members(&response->body, p->route->output, p->output);
+    sb_json_key(&response->body, "traceId");
+    sb_json_string(&response->body, p->trace_id);
+    sb_json_close(&response->body, '}');
+}
+
+/* RFC 6750 section 3: a missing credential gets no error code, a refused one does. */
+static void add_challenge(struct sb_pipeline *p)
+{
+    if (p->head.authorization == NULL) {
+        sb_response_header(&p->response, "WWW-Authenticate", "Bearer realm=\"switchboard\"");
+        return;
+    }
+    sb_response_header(&p->response, "WWW-Authenticate",
+                       "Bearer realm=\"switchboard\", error=\"invalid_token\"");
+    if (p->message == NULL)
+        p->message = "The bearer token was refused.";
+}
+
+static void write_error(struct sb_pipeline *p, enum sb_error error)
+{
+    struct sb_buf members;
+    sb_buf_init(&members, p->request.arena, SB_RESPONSE_BODY_MAX);
+    if (error == SB_E_UNAUTHENTICATED)
+        add_challenge(p);
+    if (error == SB_E_METHOD_NOT_ALLOWED) {
+        char allow[64];
+        sb_allow_list(p->allow, allow, sizeof allow);
+        sb_response_header(&p->response, "Allow", allow);
+    }
+    if (p->route != NULL && p->route->report_errors && p->output != NULL)
+        sb_output_members(&members, p->route->output, p->output);
+    bool fields = error == SB_E_VALIDATION_FAILED && p->field_errors.count > 0;
+    sb_error_response_write(&p->response, &(struct sb_error_response){
+                                              .error = error,
+                                              .message = p->message,
+                                              .trace_id = p->trace_id,
+                                              .accept = p->head.accept,
+                                              .fields = fields ? &p->field_errors : NULL,
+                                              .members = members.data,
+                                          });
+}
+
+/* One finished text, one write. */
+static void send(struct sb_pipeline *p)
+{
+    struct sb_gateway *gateway = p->gateway;
+    struct sb_buf out;
+    sb_buf_init(&out, p->request.arena, SB_RESPONSE_HEAD_MAX + SB_RESPONSE_BODY_MAX);
+    sb_response_write_head(&p->response, &out);
+    if (p->head.method != SB_HEAD && p->response.body.length > 0)
+        sb_buf_add(&out, p->response.body.data, p->response.body.length);
+    bool whole = sb_buf_ok(&out) && sb_buf_ok(&p->response.body);
+    if (!whole)
+        p->response.status = 503;
+    p->stream_broken =
+        !(whole ? gateway->write(gateway->state, out.data, out.length)
+                : gateway->write(gateway->state, last_resort, sizeof last_resort - 1));
+}
+
+static void audit(struct sb_pipeline *p, enum sb_error error)
+{
+    bool refused = error == SB_E_UNAUTHENTICATED || error == SB_E_FORBIDDEN ||
+                   error == SB_E_ORIGIN_DENIED || error == SB_E_RATE_LIMITED;
+    const char *action = p->route != NULL ? p->route->audit : NULL;
+    if (action == NULL && !refused)
+        return;
+    if (action == NULL)
+        action = "request.refused";
+    sb_audit_write(&(struct sb_audit){.action = action,
+                                      .outcome = sb_error_info(error)->code,
+                                      .trace_id = p->trace_id,
+                                      .user_id = p->request.principal.user_id,
+                                      .address = p->address_text,
+                                      .user_agent = p->head.user_agent,
+                                      .object = p->audit_object,
+                                      .data_sha256 = p->body_length > 0 ? sb_body_hash(p) : NULL,
+                                      .reason = p->refusal});
+}
+
+/* The route as the tables write it: nothing a client made up reaches log or metrics. */
+static const char *route_text(const struct sb_pipeline *p)
+{
+    return p->route == NULL ? "" : p->route->path;
+}
+
+static void count(const struct sb_pipeline *p, int64_t duration_us)
+{
+    char labels[SB_METRICS_LABELS_SIZE];
+    struct sb_buf text;
+    const char *endpoint = p->worker->runtime->endpoint->name;
+    const char *method = sb_method_name(p->head.method);
+    sb_buf_init_fixed(&text, labels, sizeof labels);
+    sb_buf_add_format(&text, "endpoint=\"%s\",method=\"%s\",status=\"%d\"", endpoint,
+                      *method == '\0' ? "OTHER" : method, p->response.status);
+    sb_metrics_add(SB_METRIC_REQUESTS, labels, 1);
+    text.length = 0;
+    sb_buf_add_format(&text, "endpoint=\"%s\"", endpoint);
+    sb_metrics_observe(SB_METRIC_REQUEST_DURATION, labels, (uint64_t)duration_us);
+}
+
+static void record(struct sb_pipeline *p, enum sb_error error)
+{
+    int64_t duration_us = sb_clock_mono_us() - p->started_us;
+    count(p, duration_us);
+    audit(p, error);
+    SB_LOG(p->response.status >= 500 ? SB_LOG_ERROR : SB_LOG_INFO, "request", p->trace_id,
+           SB_LOG_TEXT("method", sb_method_name(p->head.method)),
+           SB_LOG_TEXT("route", route_text(p)), SB_LOG_INT("status", p->response.status),
+           SB_LOG_TEXT("code", sb_error_info(error)->code), SB_LOG_INT("durationUs", duration_us),
+           SB_LOG_TEXT("client", p->stream_broken ? "gone" : "ok"));
+}
+
+void sb_answer(struct sb_pipeline *p, enum sb_error error)
+{
+    if (p->streaming) {
+        if (error != SB_OK) /* too late to tell the client anything but the end */
+            p->response.status = sb_error_info(error)->status;
+    } else {
+        if (error != SB_OK)
+            write_error(p, error);
+        else if (!p->answered)
+            write_success(p);
+        send(p);
+    }
+    p->stream_broken = !p->gateway->flush(p->gateway->state) || p->stream_broken;
+    record(p, error);
+}
+
+bool sb_request_write_body(struct sb_request *request, const void *data, size_t size)
+{
+    struct sb_pipeline *p = request->pipeline;
+    if (!p->streaming) {
+        struct sb_buf head;
+        sb_buf_init(&head, request->arena, SB_RESPONSE_HEAD_MAX);
+        sb_response_header(&p->response, "Content-Type", p->route->content_type);
+        sb_response_header(&p->response, "X-Accel-Buffering", "no"); /* nginx */
+        sb_response_write_head(&p->response, &head);
+        p->streaming = true;
+        p->stream_broken =
+            !sb_buf_ok(&head) || !p->gateway->write(p->gateway->state, head.data, head.length);
+    }
+    bool send_it = !p->stream_broken && p->head.method != SB_HEAD && size > 0;
+    if (send_it && !p->gateway->write(p->gateway->state, data, size))
+        p->stream_broken = true;
+    return !p->stream_broken;
+}
+
+bool sb_request_flush(struct sb_request *request)
+{
+    struct sb_pipeline *p = request->pipeline;
+    p->stream_broken = p->stream_broken || !p->gateway->flush(p->gateway->state);
+    return !p->stream_broken;
+}
+
+bool sb_request_gone(struct sb_request *request)
+{
+    struct sb_pipeline *p = request->pipeline;
+    return p->stream_broken || p->gateway->gone(p->gateway->state);
+}

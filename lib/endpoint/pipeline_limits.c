@@ -1,0 +1,98 @@
+#include <string.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "endpoint/pipeline.h"
+
+struct sb_rate_policy sb_route_policy(const struct sb_route *route)
+{
+    static const struct sb_rate_policy fallback = {"default", 100, 60};
+    return route->limit.name == NULL ? fallback : route->limit;
+}
+
+/* The policy of the request's route as the administrator has set it. */
+static struct sb_rate_policy effective_policy(const struct sb_pipeline *p)
+{
+    static const struct sb_route none; /* the path was nobody's: the default applies */
+    struct sb_rate_policy policy = sb_route_policy(p->route != NULL ? p->route : &none);
+    const struct sb_rate_setting *setting = sb_config_rate(p->request.config, policy.name);
+    if (setting != NULL) {
+        policy.limit = setting->limit;
+        policy.window_s = setting->window_s;
+    }
+    return policy;
+}
+
+/* RateLimit fields: draft-ietf-httpapi-ratelimit-headers, in agreement with Retry-After. */
+static void add_headers(struct sb_pipeline *p, const struct sb_rate_policy *policy,
+                        const struct sb_rate_state *state)
+{
+    struct sb_response *response = &p->response;
+    sb_response_header_format(response, "RateLimit-Policy", "\"%s\";q=%lld;w=%lld", policy->name,
+                              (long long)policy->limit, (long long)policy->window_s);
+    sb_response_header_format(response, "RateLimit", "\"%s\";r=%lld;t=%lld", policy->name,
+                              (long long)state->remaining, (long long)state->reset_s);
+    if (!state->allowed)
+        sb_response_header_format(response, "Retry-After", "%lld", (long long)state->retry_after_s);
+}
+
+static enum sb_error charge(struct sb_pipeline *p, const char *kind, const char *who)
+{
+    struct sb_rate_policy policy = effective_policy(p);
+    if (policy.limit == 0 || p->charged)
+        return SB_OK;
+    if (!p->worker->runtime->limiter_ok)
+        return p->route != NULL && p->route->limiter_failure == SB_FAIL_OPEN ? SB_OK
+                                                                             : SB_E_UNAVAILABLE;
+    char *subject = sb_arena_printf(p->request.arena, "%s:%s", kind, who);
+    if (subject == NULL)
+        return SB_E_UNAVAILABLE;
+    struct sb_rate_state state = sb_rate_limit_charge(&policy, subject, p->request.now_ms);
+    p->charged = true;
+    add_headers(p, &policy, &state);
+    if (state.allowed)
+        return SB_OK;
+    char labels[SB_METRICS_LABELS_SIZE];
+    struct sb_buf text;
+    sb_buf_init_fixed(&text, labels, sizeof labels);
+    sb_buf_add_format(&text, "policy=\"%s\"", policy.name);
+    sb_metrics_add(SB_METRIC_RATE_LIMITED, labels, 1);
+    p->message = sb_arena_printf(
+        p->request.arena, "Too many requests: policy %s allows %lld in %lld s; see Retry-After.",
+        policy.name, (long long)policy.limit, (long long)policy.window_s);
+    return SB_E_RATE_LIMITED;
+}
+
+static enum sb_error charge_address(struct sb_pipeline *p)
+{
+    struct sb_address subscriber = sb_address_subscriber(&p->address);
+    char text[46];
+    sb_address_format(&subscriber, text);
+    return charge(p, "address", text);
+}
+
+enum sb_error sb_limit_address(struct sb_pipeline *p)
+{
+    bool anonymous = p->route->access == SB_ACCESS_PUBLIC || p->route->access == SB_ACCESS_METRICS;
+    return anonymous ? charge_address(p) : SB_OK;
+}
+
+enum sb_error sb_limit_principal(struct sb_pipeline *p)
+{
+    const struct sb_principal *principal = &p->request.principal;
+    if (principal->kind == SB_PRINCIPAL_PARTICIPANT)
+        return charge(p, "participant", principal->participant_id);
+    if (principal->kind == SB_PRINCIPAL_USER)
+        return charge(p, "user", principal->user_id);
+    return SB_OK;
+}
+
+enum sb_error sb_limit_refused(struct sb_pipeline *p, enum sb_error error)
+{
+    const char *message = p->message;
+    p->message = NULL;
+    if (charge_address(p) == SB_E_RATE_LIMITED)
+        return SB_E_RATE_LIMITED;
+    p->message = message;
+    return error;
+}

@@ -1,0 +1,115 @@
+#include "endpoint/runtime.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "access/rate_limit.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/owner.h"
+
+unsigned sb_endpoint_needs(const struct sb_endpoint *endpoint)
+{
+    unsigned needs = endpoint->needs;
+    for (const struct sb_route *route = endpoint->routes; route->handler != NULL; route++) {
+        if (route->access == SB_ACCESS_USER || route->access == SB_ACCESS_PARTICIPANT)
+            needs |= SB_NEEDS_USERS;
+        if (route->access == SB_ACCESS_METRICS)
+            needs |= SB_NEEDS_METRICS;
+    }
+    return needs;
+}
+
+static const char *route_flaw(const struct sb_route *route)
+{
+    if (route->access <= SB_ACCESS__UNSET || route->access >= SB_ACCESS__MAX)
+        return "a route says nothing of access";
+    if (route->methods == 0 || route->path == NULL)
+        return "a route has no method or path";
+    if ((route->input != NULL) != (route->input_size > 0) ||
+        (route->output != NULL) != (route->output_size > 0))
+        return "a route has a field table without a size";
+    if (route->reply == SB_REPLY_STREAM && route->content_type == NULL)
+        return "a streaming route has no content type";
+    if (route->idempotent && (route->body != SB_BODY_JSON || route->output == NULL))
+        return "an idempotent route must take JSON and have an output table";
+    if (route->limit.name != NULL && route->limit.limit > SB_RATE_LIMIT_MAX)
+        return "a rate limit is higher than counters can hold";
+    return NULL;
+}
+
+const char *sb_endpoint_flaw(const struct sb_endpoint *endpoint)
+{
+    for (const struct sb_route *route = endpoint->routes; route->handler != NULL; route++) {
+        const char *flaw = route_flaw(route);
+        if (flaw != NULL)
+            return flaw;
+        if (route->idempotent && (endpoint->needs & SB_NEEDS_DB) == 0)
+            return "an idempotent route needs SB_NEEDS_DB";
+    }
+    return NULL;
+}
+
+static void misconfigured(struct sb_runtime *runtime, const char *variable, const char *reason)
+{
+    runtime->misconfigured = true;
+    SB_LOG(SB_LOG_ERROR, "misconfigured", NULL, SB_LOG_TEXT("variable", variable),
+           SB_LOG_TEXT("reason", reason));
+}
+
+static void open_shared_files(struct sb_runtime *runtime)
+{
+    const char *run_dir = runtime->config->run_dir;
+    if (!sb_metrics_open(run_dir))
+        SB_LOG(SB_LOG_ERROR, "metrics.unavailable", NULL, SB_LOG_TEXT("variable", "RUN_DIR"),
+               SB_LOG_TEXT("reason", strerror(errno)));
+    runtime->limiter_ok = sb_rate_limit_open(run_dir);
+    if (!runtime->limiter_ok)
+        SB_LOG(SB_LOG_ERROR, "rate_limit.unavailable", NULL, SB_LOG_TEXT("variable", "RUN_DIR"),
+               SB_LOG_TEXT("reason", strerror(errno)));
+}
+
+bool sb_runtime_open(struct sb_runtime *runtime, const struct sb_endpoint *endpoint)
+{
+    char reason[512];
+    unsigned needs = sb_endpoint_needs(endpoint);
+    *runtime = (struct sb_runtime){.endpoint = endpoint, .started_us = sb_clock_mono_us()};
+    if (!sb_config_load(NULL, needs, &runtime->config, &runtime->problems))
+        return false;
+    const struct sb_config *config = runtime->config;
+    bool owner = sb_owner_become(config->state_dir, reason, sizeof reason);
+    sb_log_open(config->log_dir, endpoint->name, (enum sb_log_level)config->log_level);
+    if (!owner)
+        misconfigured(runtime, "STATE_DIR", reason);
+    const struct sb_config_problem *problem = sb_config_blocking(runtime->problems, needs);
+    if (problem != NULL)
+        misconfigured(runtime, problem->variable, problem->message);
+    open_shared_files(runtime);
+    if ((needs & SB_NEEDS_DB) != 0 && config->database_path != NULL) {
+        runtime->db = sb_db_new(config->database_path, false);
+        return runtime->db != NULL;
+    }
+    return true;
+}
+
+void sb_runtime_close(struct sb_runtime *runtime)
+{
+    sb_db_free(runtime->db);
+    sb_config_free(runtime->config);
+    *runtime = (struct sb_runtime){0};
+}
+
+bool sb_worker_open(struct sb_worker *worker, struct sb_runtime *runtime)
+{
+    *worker = (struct sb_worker){.runtime = runtime, .arena = sb_arena_new(SB_REQUEST_ARENA_MAX)};
+    return worker->arena != NULL;
+}
+
+void sb_worker_close(struct sb_worker *worker)
+{
+    sb_db_reader_free(worker->reader);
+    sb_arena_free(worker->arena);
+    *worker = (struct sb_worker){0};
+}

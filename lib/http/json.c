@@ -1,0 +1,36 @@
+#include "http/json.h"
+
+#include <stdbool.h>
+
+/* Jansson allows 2,048 levels; brackets are counted outside of strings before it sees the text. */
+static bool depth_ok(const char *text, size_t length)
+{
+    int depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '['))
+            depth++;
+        else if (!in_string && (c == '}' || c == ']'))
+            depth--;
+        if (depth > SB_JSON_DEPTH_MAX)
+            return false;
+    }
+    return true;
+}
+
+json_t *sb_json_parse_object(const char *text, size_t length)
+{
+    if (!depth_ok(text, length))
+        return NULL;
+    json_error_t error;
+    json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    if (json_is_object(value))
+        return value;
+    json_decref(value);
+    return NULL;
+}
