@@ -15,6 +15,9 @@ SERVERS := lighttpd apache nginx
 
 BUILD := build/$(MODE)
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+# Every core, unless the caller said -j; V=1 shows the commands.
+MAKEFLAGS += $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+Q := $(if $(V),,@)
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -62,33 +65,39 @@ all: $(ENDPOINTS) $(COMMAND)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(LIB): $(LIB_OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	@echo "  AR    $@"
+	$(Q)ar rcs $@ $^
 
 $(ENDPOINTS): $(BUILD)/%: $(BUILD)/obj/%.o $(ENDPOINT_MAIN) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@.new
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@.new
 	@mv $@.new $@
 
 $(COMMAND): $(BIN_OBJECTS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@.new
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@.new
 	@mv $@.new $@
 
 # A unit test below tests/unit/cgi-bin/ also links the endpoint of its name.
 $(UNITS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) -lcriterion $(LIB) $(LDLIBS) -ldl -o $@
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) -lcriterion $(LIB) $(LDLIBS) -ldl -o $@
 $(foreach unit,$(filter $(BUILD)/tests/unit/cgi-bin/%,$(UNITS)),\
   $(eval $(unit): $(patsubst $(BUILD)/tests/unit/%,$(BUILD)/obj/%.o,$(unit))))
 
 $(REPLAYS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
             $(BUILD)/obj/tests/fuzz/support/replay.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
@@ -172,7 +181,7 @@ http: all docs
 	@tests/http/run "$(BUILD)" "$(SERVERS)" $(FILES)
 
 lint: all
-	@tests/lint
+	@tests/lint $(BUILD)
 
 check: deps-check
 	@$(MAKE) all

@@ -129,7 +129,7 @@ static enum sb_error ready(struct sb_request *request, const void *in, void *out
     (void)in;
     struct ready_output *output = out;
     pthread_mutex_lock(&cache.lock);
-    if (cache.made_us == 0 || sb_clock_mono_us() - cache.made_us >= CACHE_MS * 1000) {
+    if (cache.made_us == 0 || sb_clock_mono_us() - cache.made_us >= (int64_t)CACHE_MS * 1000) {
         run(request, configuration_ok, &cache.report.configuration);
         run(request, database_ok, &cache.report.database);
         run(request, disk_ok, &cache.report.disk);

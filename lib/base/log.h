@@ -30,7 +30,13 @@ struct sb_log_field {
     int64_t number;
 };
 
-#define SB_LOG_TEXT(name, value) ((struct sb_log_field){(name), (value) ? (value) : "", 0})
+/* A field of text; NULL is logged as "". */
+static inline struct sb_log_field sb_log_text(const char *name, const char *value)
+{
+    return (struct sb_log_field){name, value == NULL ? "" : value, 0};
+}
+
+#define SB_LOG_TEXT(name, value) sb_log_text((name), (value))
 #define SB_LOG_INT(name, value) ((struct sb_log_field){(name), NULL, (value)})
 
 /* Where the lines go from now on: directory NULL means standard error. endpoint is put into every

@@ -23,8 +23,9 @@ SB_NONNULL_ALL void sb_response_init(struct sb_response *response, struct sb_are
 SB_NONNULL_ALL void sb_response_header(struct sb_response *response, const char *name,
                                        const char *value);
 SB_NONNULL(1, 2, 3)
-SB_PRINTF(3, 4) void sb_response_header_format(struct sb_response *response, const char *name,
-                                               const char *format, ...);
+SB_PRINTF(3, 4)
+void sb_response_header_format(struct sb_response *response, const char *name, const char *format,
+                               ...);
 
 /* Writes "Status: ..." and the header fields as a CGI response head (RFC 3875 section 6) into out,
  * with the empty line behind them. After it the head is closed. */

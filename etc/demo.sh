@@ -1,0 +1,61 @@
+#!/bin/sh
+# The demonstration behind `make run`: a configuration of its own below build/demo, a user, a thread
+# and a token, and lighttpd in front.
+#
+# usage: demo.sh PORT BUILD
+set -eu
+port=$1 build=$2
+root=$(pwd)/build/demo
+env_file=$root/switchboard.env
+switchboard=$build/bin/switchboard
+
+secret() {
+    od -An -N32 -tx1 /dev/urandom | tr -d ' \n'
+}
+
+# Made once, so that a second `make run` finds the calls of the first.
+if [ ! -e "$env_file" ]; then
+    mkdir -p "$root"
+    umask 077
+    cat >"$env_file" <<EOF
+STATE_DIR=$root/state
+RUN_DIR=$root/run
+LOG_DIR=$root/log
+ALLOWED_ORIGINS=http://127.0.0.1:$port,http://localhost:$port
+JWT_SECRET=$(secret)
+JITSI_JWT_SECRET=$(secret)
+EOF
+fi
+SWITCHBOARD_ENV=$env_file
+export SWITCHBOARD_ENV
+
+"$switchboard" migrate >/dev/null
+"$switchboard" user list | grep -q '^demo	' || "$switchboard" user add --id demo --name "Demo User"
+"$switchboard" thread list | grep -q '^demo	' ||
+    "$switchboard" thread add --id demo --member demo:moderator
+token=$("$switchboard" token mint --sub demo --name "Demo User" --ttl 86400)
+
+cat <<EOF
+
+Switchboard will serve on http://127.0.0.1:$port until you press Ctrl-C.
+In another terminal (the token is good for a day):
+
+  curl http://127.0.0.1:$port/api/health
+
+  TOKEN=$token
+
+  curl -H "Authorization: Bearer \$TOKEN" -H "Content-Type: application/json" \\
+       -d '{"threadId":"demo","kind":"video"}' http://127.0.0.1:$port/api/calls/start
+
+  CALL=...   # call.id of that answer
+
+  curl -H "Authorization: Bearer \$TOKEN" -H "Content-Type: application/json" \\
+       -d "{\"callId\":\"\$CALL\"}" http://127.0.0.1:$port/api/calls/join
+
+  curl -H "Authorization: Bearer \$TOKEN" -H "Content-Type: application/json" \\
+       -d "{\"callId\":\"\$CALL\"}" http://127.0.0.1:$port/api/calls/end
+
+Its logs are in $root/log.
+
+EOF
+exec etc/serve.sh lighttpd "$port" "$env_file" "$build/cgi-bin"

@@ -1,0 +1,152 @@
+/* SQLite up to 3.51.2 loses committed rows when one process commits while another checkpoints.
+ * Here several processes write so that checkpoints fall among the commits, one of them past the
+ * turnstile, and every acknowledged row is looked for afterwards. */
+
+#include <criterion/criterion.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../support/store.h"
+#include "base/metrics.h"
+#include "store/users.h"
+
+enum { WRITERS = 4, ROWS = 600, PAGE = 4096 };
+
+static struct store store;
+
+static void set_up(void)
+{
+    store_open(&store);
+}
+
+static void tear_down(void)
+{
+    store_close(&store);
+}
+
+TestSuite(db_checkpoint, .init = set_up, .fini = tear_down, .timeout = 120);
+
+static int64_t wal_bytes(void)
+{
+    char path[80];
+    struct stat st;
+    snprintf(path, sizeof path, "%s-wal", store.path);
+    return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
+static uint64_t checkpoints(void)
+{
+    return sb_metrics_value(SB_METRIC_CHECKPOINTS, "");
+}
+
+/* A row of about a page, so that a thousand of them are due for a checkpoint. */
+static enum sb_error add_big_user(struct sb_db_conn *tx, void *context)
+{
+    static char name[3500];
+    memset(name, 'x', sizeof name - 1);
+    return sb_users_add(tx, &(struct sb_user){.id = context, .name = name, .created_at_ms = 1});
+}
+
+static void user_id(char id[static 32], int writer, int row)
+{
+    snprintf(id, 32, "w%d-%d", writer, row);
+}
+
+static void write_rows(int writer, atomic_int *acknowledged)
+{
+    struct sb_db *db = sb_db_new(store.path, false);
+    for (int row = 0; row < ROWS; row++) {
+        char id[32];
+        user_id(id, writer, row);
+        if (sb_db_write(db, add_big_user, id, 60000) == SB_OK)
+            atomic_store(acknowledged, row + 1);
+        else
+            break;
+    }
+    sb_db_free(db);
+}
+
+static void write_rows_past_the_turnstile(int writer, atomic_int *acknowledged)
+{
+    sqlite3 *handle;
+    sqlite3_open(store.path, &handle);
+    sqlite3_busy_timeout(handle, 60000);
+    sqlite3_wal_autocheckpoint(handle, 0);
+    for (int row = 0; row < ROWS; row++) {
+        char id[32], sql[128];
+        user_id(id, writer, row);
+        snprintf(sql, sizeof sql, "INSERT INTO users VALUES ('%s', 'x', 'user', NULL, 1)", id);
+        if (sqlite3_exec(handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+            break;
+        atomic_store(acknowledged, row + 1);
+    }
+    sqlite3_close(handle);
+}
+
+Test(db_checkpoint, no_acknowledged_row_is_lost_and_the_wal_stays_bounded)
+{
+    pid_t children[WRITERS + 1];
+    atomic_int *acknowledged =
+        mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (int writer = 0; writer <= WRITERS; writer++) {
+        children[writer] = fork();
+        if (children[writer] == 0) {
+            if (writer < WRITERS)
+                write_rows(writer, &acknowledged[writer]);
+            else
+                write_rows_past_the_turnstile(writer, &acknowledged[writer]);
+            _exit(0);
+        }
+    }
+    /* This reader keeps the last writer from emptying the WAL when it closes. */
+    cr_assert_eq(sb_db_query(store.reader, "SELECT 1", SB_DB_NO_VALUES, NULL, NULL), SB_OK);
+    for (int writer = 0; writer <= WRITERS; writer++)
+        waitpid(children[writer], NULL, 0);
+    for (int writer = 0; writer <= WRITERS; writer++) {
+        char sql[96];
+        cr_expect_eq(atomic_load(&acknowledged[writer]), ROWS);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM users WHERE id LIKE 'w%d-%%'", writer);
+        cr_expect_eq(store_number(&store, sql), ROWS, "writer %d", writer);
+    }
+    cr_log_info("%d checkpoints, WAL %ld bytes", (int)checkpoints(), (long)wal_bytes());
+    cr_expect_geq(checkpoints(), 2);
+    cr_expect_leq(wal_bytes(), 2 * SB_DB_CHECKPOINT_PAGES * PAGE);
+}
+
+static void write_pages(int pages)
+{
+    static int row;
+    for (int i = 0; i < pages; i++) {
+        char id[32];
+        user_id(id, 0, row++);
+        store_write(&store, add_big_user, id);
+    }
+}
+
+/* Another process's long read transaction (a backup) holds the WAL: what cannot be moved is not
+ * tried at every commit. */
+Test(db_checkpoint, a_long_reader_delays_the_checkpoint_without_costing_every_commit)
+{
+    sqlite3 *handle;
+    write_pages(10);
+    cr_assert_eq(sqlite3_open(store.path, &handle), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(handle, "BEGIN; SELECT count(*) FROM users", NULL, NULL, NULL),
+                 SQLITE_OK);
+    write_pages(SB_DB_CHECKPOINT_PAGES);
+    cr_expect_eq(checkpoints(), 1);
+    cr_assert_eq(sqlite3_exec(handle, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(handle);
+    int64_t held = wal_bytes();
+    write_pages(SB_DB_CHECKPOINT_PAGES);
+    cr_expect_geq(checkpoints(), 2);
+    write_pages(50);
+    cr_expect_leq(wal_bytes(), held + SB_DB_CHECKPOINT_PAGES * 3 * PAGE);
+    cr_expect_eq(store_number(&store, "SELECT count(*) FROM users"),
+                 10 + 2 * SB_DB_CHECKPOINT_PAGES + 50);
+}
