@@ -16,7 +16,9 @@ SERVERS := lighttpd apache nginx
 BUILD := build/$(MODE)
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Every core, unless the caller said -j; V=1 shows the commands.
-MAKEFLAGS += $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 Q := $(if $(V),,@)
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
@@ -62,6 +64,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 REPLAYS := $(addprefix $(BUILD)/tests/fuzz/,$(FUZZERS))
 
 all: $(ENDPOINTS) $(COMMAND)
+	@:
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -151,7 +154,7 @@ run: deps
 	@etc/demo.sh $(PORT) $(BUILD)
 
 serve: all
-	@exec etc/serve.sh $(SERVER) $(PORT) $(ENV_FILE) $(BUILD)/cgi-bin
+	@exec env --default-signal=INT,TERM etc/serve.sh $(SERVER) $(PORT) $(ENV_FILE) $(BUILD)/cgi-bin
 
 # --- Documentation -------------------------------------------------------------------------------
 

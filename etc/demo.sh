@@ -58,4 +58,4 @@ In another terminal (the token is good for a day):
 Its logs are in $root/log.
 
 EOF
-exec etc/serve.sh lighttpd "$port" "$env_file" "$build/cgi-bin"
+exec env --default-signal=INT,TERM etc/serve.sh lighttpd "$port" "$env_file" "$build/cgi-bin"

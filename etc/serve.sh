@@ -30,6 +30,7 @@ etc=$(cd "$(dirname "$0")" && pwd -P) || exit 1
 env_file=$(readlink -f "$3")
 cgi_bin=$(cd "$4" && pwd -P) || die "no directory of endpoints $4: build them with make"
 switchboard=$cgi_bin/../bin/switchboard
+[ -x "$switchboard" ] || switchboard=switchboard
 apache_modules=/usr/lib/apache2/modules
 server_pid=
 
@@ -37,6 +38,7 @@ server_pid=
 
 [ "$(id -u)" = 0 ] || PATH=$PATH:/usr/sbin:/sbin # where Debian has servers, and users do not look
 demand() { command -v "$1" >/dev/null || die "no program $1: apt-get install $2"; }
+command -v "$switchboard" >/dev/null || die "no program switchboard beside $cgi_bin: run make"
 demand curl curl
 demand pgrep procps
 case $server in

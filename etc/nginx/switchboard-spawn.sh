@@ -2,9 +2,9 @@
 # switchboard-spawn.sh start|stop CGI_BIN_DIR RUN_DIR [ENV_FILE]
 #
 # Starts one process of each endpoint on RUN_DIR/fcgi/NAME.sock with spawn-fcgi, or ends them, for
-# machines without systemd; nothing restarts one that dies. Started as root, the endpoints run as
-# the owner of RUN_DIR (www-data where that is root), who must be the server's user: the sockets are
-# 0600. To replace programs: stop, install, start, which nginx answers with 502 for a moment.
+# machines without systemd; nothing but another `start` restarts one that dies. Started as root, the
+# endpoints run as the owner of RUN_DIR (www-data where that is root), who must be the server's user:
+# the sockets are 0600. To replace programs: stop, install, start; nginx answers 502 for a moment.
 set -eu
 
 verb=$1
@@ -23,21 +23,33 @@ start() {
         set -- setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups
     fi
     "$@" mkdir -p -m 0711 "$sockets"
-    "$here/../endpoints.sh" "$cgi_bin" "$@" | while read -r url name; do
-        [ "$url" = "/api/$name" ] || continue
-        "$@" mkdir -p -m 0711 "$sockets/$(dirname "$name")"
-        rm -f "$sockets/$name.sock" # of a process that was killed; bind() would refuse it
-        "$@" spawn-fcgi -s "$sockets/$name.sock" -M 0600 -P "$sockets/$name.pid" \
-            -- "$cgi_bin/$name" </dev/null >/dev/null || echo "switchboard: $name did not start" >&2
-    done
+    # At once: spawn-fcgi watches each for 0.1 s.
+    "$here/../endpoints.sh" "$cgi_bin" "$@" | {
+        while read -r url name; do
+            [ "$url" != "/api/$name" ] || start_one "$name" "$@" &
+        done
+        wait
+    }
+}
+
+# start_one NAME [COMMAND PREFIX...]
+start_one() {
+    program=$cgi_bin/$1
+    file=$sockets/$1
+    shift
+    "$@" mkdir -p -m 0711 "$(dirname "$file")"
+    ! process_of "$file.pid" >/dev/null 2>&1 || return 0
+    rm -f "$file.sock" # of one that was killed: bind() would refuse it
+    "$@" spawn-fcgi -s "$file.sock" -M 0600 -P "$file.pid" -- "$program" </dev/null >/dev/null ||
+        echo "switchboard: $program did not start" >&2
 }
 
 # Prints the process of a pid file; fails where it is gone, or its number another program's by now.
 process_of() {
-    name=${1#"$sockets/"}
-    name=${name%.pid}
+    endpoint=${1#"$sockets/"}
+    endpoint=${endpoint%.pid}
     pid=$(cat "$1")
-    [ "$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | head -n 1)" = "$cgi_bin/$name" ] || return
+    [ "$(tr '\0' '\n' <"/proc/$pid/cmdline" | head -n 1)" = "$cgi_bin/$endpoint" ] || return
     echo "$pid"
 }
 

@@ -80,6 +80,7 @@ static void send(struct sb_pipeline *p)
     struct sb_gateway *gateway = p->gateway;
     struct sb_buf out;
     sb_buf_init(&out, p->request.arena, SB_RESPONSE_HEAD_MAX + SB_RESPONSE_BODY_MAX);
+    sb_response_header_format(&p->response, "Content-Length", "%zu", p->response.body.length);
     sb_response_write_head(&p->response, &out);
     if (p->head.method != SB_HEAD && p->response.body.length > 0)
         sb_buf_add(&out, p->response.body.data, p->response.body.length);

@@ -139,14 +139,13 @@ Test(db_checkpoint, a_long_reader_delays_the_checkpoint_without_costing_every_co
     cr_assert_eq(sqlite3_exec(handle, "BEGIN; SELECT count(*) FROM users", NULL, NULL, NULL),
                  SQLITE_OK);
     write_pages(SB_DB_CHECKPOINT_PAGES);
-    cr_expect_eq(checkpoints(), 1);
+    cr_expect(checkpoints() >= 1 &&
+              (int64_t)checkpoints() <= wal_bytes() / PAGE / SB_DB_CHECKPOINT_PAGES);
     cr_assert_eq(sqlite3_exec(handle, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(handle);
     int64_t held = wal_bytes();
-    write_pages(SB_DB_CHECKPOINT_PAGES);
-    cr_expect_geq(checkpoints(), 2);
-    write_pages(50);
-    cr_expect_leq(wal_bytes(), held + SB_DB_CHECKPOINT_PAGES * 3 * PAGE);
+    write_pages(2 * SB_DB_CHECKPOINT_PAGES);
+    cr_expect_leq(wal_bytes(), held + 2 * SB_DB_CHECKPOINT_PAGES * PAGE);
     cr_expect_eq(store_number(&store, "SELECT count(*) FROM users"),
-                 10 + 2 * SB_DB_CHECKPOINT_PAGES + 50);
+                 10 + 3 * SB_DB_CHECKPOINT_PAGES);
 }

@@ -284,7 +284,7 @@ Test(db_write, jobs_outlast_a_program_that_locks_the_database_without_the_turnst
 Test(db_write, a_full_queue_is_unavailable_at_once)
 {
     static struct store_writing writings[SB_DB_QUEUE_MAX];
-    static char ids[SB_DB_QUEUE_MAX][8];
+    static char ids[SB_DB_QUEUE_MAX][16];
     int turnstile = store_block(&store);
     for (int i = 0; i < SB_DB_QUEUE_MAX; i++) {
         snprintf(ids[i], sizeof ids[i], "t%d", i);
