@@ -24,7 +24,7 @@ die() {
 [ $# = 4 ] || die "usage: $0 lighttpd|apache|nginx PORT ENV_FILE CGI_BIN_DIR"
 server=$1
 port=$2
-case $port in '' | *[!0-9]*) die "PORT is a number, not '$port'" ;; esac
+case $port in '' | *[!0-9]* | ??????*) die "PORT is a number, not '$port'" ;; esac
 etc=$(cd "$(dirname "$0")" && pwd -P) || exit 1
 [ -f "$3" ] || die "no environment file $3"
 env_file=$(readlink -f "$3")
@@ -82,6 +82,7 @@ if [ "$user" = 0 ]; then
     [ "$user" != 0 ] || user=$(id -u www-data) || exit 1
     group=$(id -g "$user" 2>/dev/null || stat -c %g "$state_dir")
 fi
+name=$(id -un "$user" 2>/dev/null || echo "user $user")
 
 # Runs as the user. Within a function that is put into the background, exec keeps $! the program's.
 as_user() {
@@ -92,6 +93,8 @@ as_user() {
     fi
 }
 
+as_user test -x / || die "cannot run programs as $name"
+
 # Lets the user pass through the ancestors of $1: a checkout below `mktemp -d` is closed to all but
 # root. Stays as it is afterwards, since another serve may rely on it.
 reach() {
@@ -101,9 +104,9 @@ reach() {
         ancestor=$ancestor${rest%%/*}/
         rest=${rest#*/}
         if as_user test -x "$ancestor"; then continue; fi
-        $root || die "user $user may not enter $ancestor"
+        $root || die "$name may not enter $ancestor, for $1"
         setfacl -m "u:$user:--x" "$ancestor" 2>/dev/null || chmod o+x "$ancestor" || exit 1
-        say "let user $user pass through $ancestor, for $1"
+        say "let $name pass through $ancestor, for $1"
     done
 }
 
@@ -121,10 +124,11 @@ own_dir() {
         *) die "$1 is root's and not Switchboard's alone" ;;
         esac
         chown -R "$user:$group" "$1" || exit 1
-        say "gave $1 to user $user"
+        say "gave $1 to $name"
     fi
+    [ "$(stat -c %u "$1")" = "$user" ] ||
+        die "$1 belongs to $(stat -c %U "$1"), not to $name: all state has one owner"
     reach "$1"
-    as_user test -w "$1" || die "$1 is not writable for user $user: it belongs to $(stat -c %U "$1")"
 }
 own_dir "$state_dir" 0700
 own_dir "$run_dir" 0711
@@ -142,7 +146,7 @@ as_user mkdir -m 0700 "$dir" "$dir/tmp" "$dir/empty" || exit 1
 
 if ! as_user test -r "$env_file"; then
     install -m 0600 -o "$user" -g "$group" "$env_file" "$dir/switchboard.env" || exit 1
-    say "user $user may not read $env_file: serving a copy, $dir/switchboard.env"
+    say "$name may not read $env_file: serving a copy, $dir/switchboard.env"
     env_file=$dir/switchboard.env
 fi
 SWITCHBOARD_ENV=$env_file
@@ -291,13 +295,11 @@ gone_within() {
 stop() {
     trap '' INT TERM
     if [ -n "$server_pid" ]; then
-        kill -s "$graceful" "$server_pid" 2>/dev/null
-        # Where the server is gone already, its endpoints are not.
-        kill -0 "$server_pid" 2>/dev/null || pkill -TERM -s "$server_pid"
-        gone_within "$STOP_TRIES" || {
+        # Where the server is gone already, its endpoints may not be.
+        if ! kill -s "$graceful" "$server_pid" 2>/dev/null || ! gone_within "$STOP_TRIES"; then
             pkill -TERM -s "$server_pid"
             gone_within "$STOP_TRIES" || pkill -KILL -s "$server_pid"
-        }
+        fi
         wait "$server_pid" 2>/dev/null
     fi
     [ "$server" != nginx ] || spawn stop

@@ -29,9 +29,11 @@ struct work {
 static enum sb_error open_call(struct sb_db_conn *tx, void *context)
 {
     struct work *work = context;
-    return sb_calls_start(tx, work->request->arena, work->input->thread_id,
-                          work->request->principal.user_id, (enum sb_call_kind)work->input->kind,
-                          &work->output->call, &work->output->created);
+    const struct sb_call_start call = {.thread_id = work->input->thread_id,
+                                       .user_id = work->request->principal.user_id,
+                                       .kind = (enum sb_call_kind)work->input->kind};
+    return sb_calls_start(tx, work->request->arena, &call, &work->output->call,
+                          &work->output->created);
 }
 
 static enum sb_error start(struct sb_request *request, const void *in, void *out)

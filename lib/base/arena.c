@@ -23,7 +23,7 @@ struct sb_arena {
 
 static struct chunk *chunk_new(size_t size)
 {
-    struct chunk *chunk = size > SIZE_MAX - sizeof *chunk ? NULL : malloc(sizeof *chunk + size);
+    struct chunk *chunk = malloc(sizeof *chunk + size);
     if (chunk == NULL)
         return NULL;
     chunk->next = NULL;

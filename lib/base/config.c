@@ -346,7 +346,7 @@ static void load_rate(struct loader *loader, const char *name, const char *text)
 
 static void load_rates(struct loader *loader)
 {
-    for (char **variable = environ; *variable != NULL; variable++) {
+    for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {
         const char *equals = strchr(*variable, '=');
         if (equals == NULL || strncmp(*variable, rate_prefix, strlen(rate_prefix)) != 0 ||
             equals[1] == '\0')

@@ -1,11 +1,13 @@
 #include "http/cors.h"
 
 #include <string.h>
+#include <strings.h>
 
+/* Host names have no case (RFC 4343), and browsers send them in lower case. */
 static bool own_origin(const struct sb_config *config, const char *origin)
 {
     return config->production_domain != NULL && strncmp(origin, "https://", 8) == 0 &&
-           strcmp(origin + 8, config->production_domain) == 0;
+           strcasecmp(origin + 8, config->production_domain) == 0;
 }
 
 enum sb_origin_verdict sb_cors_judge(const struct sb_config *config, const char *origin)

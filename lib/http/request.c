@@ -73,9 +73,8 @@ static bool segments_ok(const char *path)
 const char *sb_path_normalise(struct sb_arena *arena, const char *target)
 {
     if (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0) {
-        target = strchr(strchr(target, ':') + 3, '/');
-        if (target == NULL)
-            return NULL;
+        target = strchr(target, ':') + 3;
+        target += strcspn(target, "/?#");
     }
     size_t length = strcspn(target, "?#");
     if (*target != '/' || length > SB_PATH_MAX)

@@ -43,7 +43,7 @@ static enum sb_error found_call(const struct sb_db_row *row, void *context)
     call->kind = kind;
     call->started_at_ms = sb_db_row_int(row, 5);
     call->ended_at_ms = sb_db_row_int(row, 6);
-    call->duration_s = sb_db_row_int(row, 7);
+    call->duration_s = sb_db_row_null(row, 7) ? -1 : sb_db_row_int(row, 7);
     found->found = true;
     return SB_OK;
 }
@@ -104,19 +104,20 @@ static void make_room(int64_t now_ms, char room[static ROOM_SIZE])
 }
 
 /* A call that starts now, in arena. */
-static enum sb_error make_call(struct sb_arena *arena, const char *thread_id, const char *user_id,
-                               enum sb_call_kind kind, struct sb_call *call)
+static enum sb_error make_call(struct sb_arena *arena, const struct sb_call_start *start,
+                               struct sb_call *call)
 {
     char id[SB_ID_SIZE], room[ROOM_SIZE];
     int64_t now_ms = sb_clock_now_ms();
     sb_id_make("call", now_ms, id);
     make_room(now_ms, room);
     *call = (struct sb_call){.id = sb_arena_strdup(arena, id),
-                             .thread_id = sb_arena_strdup(arena, thread_id),
-                             .started_by = sb_arena_strdup(arena, user_id),
+                             .thread_id = sb_arena_strdup(arena, start->thread_id),
+                             .started_by = sb_arena_strdup(arena, start->user_id),
                              .room = sb_arena_strdup(arena, room),
-                             .kind = kind,
-                             .started_at_ms = now_ms};
+                             .kind = start->kind,
+                             .started_at_ms = now_ms,
+                             .duration_s = -1};
     bool made = call->id != NULL && call->thread_id != NULL && call->started_by != NULL &&
                 call->room != NULL;
     return made ? SB_OK : SB_E_INTERNAL;
@@ -140,22 +141,22 @@ static enum sb_error insert_call(struct sb_db_conn *tx, const struct sb_call *ca
     return error;
 }
 
-enum sb_error sb_calls_start(struct sb_db_conn *tx, struct sb_arena *arena, const char *thread_id,
-                             const char *user_id, enum sb_call_kind kind, struct sb_call *call,
+enum sb_error sb_calls_start(struct sb_db_conn *tx, struct sb_arena *arena,
+                             const struct sb_call_start *start, struct sb_call *call,
                              bool *created)
 {
     enum sb_member_role role;
     struct found found = {.arena = arena, .role = -1};
     bool inserted = false;
-    enum sb_error error = sb_threads_member(tx, thread_id, user_id, &role);
+    enum sb_error error = sb_threads_member(tx, start->thread_id, start->user_id, &role);
     if (error == SB_OK)
-        error = make_call(arena, thread_id, user_id, kind, &found.call);
+        error = make_call(arena, start, &found.call);
     if (error == SB_OK)
         error = insert_call(tx, &found.call, &inserted);
     if (error == SB_OK && inserted)
-        error = add_event(tx, &found.call, "started", user_id, found.call.started_at_ms);
+        error = add_event(tx, &found.call, "started", start->user_id, found.call.started_at_ms);
     else if (error == SB_OK)
-        error = find_open(tx, &found, thread_id);
+        error = find_open(tx, &found, start->thread_id);
     if (error != SB_OK)
         return error;
     *call = found.call;

@@ -17,7 +17,7 @@ struct sb_call {
     int64_t kind;     /* enum sb_call_kind */
     int64_t started_at_ms;
     int64_t ended_at_ms;    /* 0: open */
-    int64_t duration_s;     /* once ended: whole seconds, rounded down */
+    int64_t duration_s;     /* once ended: whole seconds, rounded down; -1 while open */
     const char *end_reason; /* once ended: "ended"; NULL while open */
 };
 
@@ -27,14 +27,20 @@ struct sb_participant {
     int64_t joined_at_ms;
 };
 
+struct sb_call_start {
+    const char *thread_id, *user_id;
+    enum sb_call_kind kind;
+};
+
 /* All three run inside a closure; texts of their results are in arena. For someone who is no
  * member of the thread, a call or thread that exists is SB_E_NOT_FOUND like one that does not. */
 
-/* Opens the call of thread_id, or gives the one already open (*created false). Records the event
- * "started". */
-SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
-sb_calls_start(struct sb_db_conn *tx, struct sb_arena *arena, const char *thread_id,
-               const char *user_id, enum sb_call_kind kind, struct sb_call *call, bool *created);
+/* Opens the call of start's thread, or gives the one already open (*created false). Records the
+ * event "started". */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_calls_start(struct sb_db_conn *tx,
+                                                          struct sb_arena *arena,
+                                                          const struct sb_call_start *start,
+                                                          struct sb_call *call, bool *created);
 
 /* Makes user_id a participant of an open call, or finds the open participation it has. Whoever
  * started the call and the thread's moderators are its moderators. Records the event "joined" for

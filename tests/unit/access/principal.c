@@ -267,7 +267,7 @@ Test(principal, fails_closed_for_users_when_the_database_cannot_be_read)
     close_lost_database();
 }
 
-Test(principal, fails_closed_for_users_when_the_schema_is_of_another_version)
+Test(principal, fails_closed_for_users_when_the_database_needs_a_migration)
 {
     store_sql(&store, "PRAGMA user_version = 0");
     cr_assert_eq(find_user(""), SB_E_MISCONFIGURED);

@@ -105,7 +105,7 @@ Test(arena, reset_gives_the_cap_back)
     }
 }
 
-Test(arena, refuses_sizes_whose_rounding_or_header_would_overflow)
+Test(arena, refuses_sizes_near_the_largest_there_is)
 {
     open_arena(SIZE_MAX);
     for (size_t under = 0; under < 64; under++) {
@@ -113,6 +113,23 @@ Test(arena, refuses_sizes_whose_rounding_or_header_would_overflow)
         cr_assert_null(sb_arena_alloc(arena, size), "SIZE_MAX - %zu", under);
     }
     cr_assert_eq(sb_arena_used(arena), 0);
+}
+
+/* Lets malloc() fail in the sanitizer's builds as it does in the others. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+Test(arena, stays_usable_when_malloc_fails)
+{
+    open_arena(SIZE_MAX);
+    volatile size_t size = (size_t)1 << 46;
+    cr_assert_null(sb_arena_alloc(arena, size));
+    cr_assert_eq(sb_arena_used(arena), 0);
+    cr_assert_not_null(sb_arena_alloc(arena, CHUNK));
+    cr_assert_not_null(sb_arena_alloc(arena, 1));
 }
 
 Test(arena, strndup_of_the_longest_length_is_refused)

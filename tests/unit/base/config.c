@@ -1,6 +1,7 @@
 #include "base/config.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -298,6 +299,53 @@ Test(config, without_memory_it_fails_and_gives_nothing)
         }
     }
     free(huge);
+}
+
+/* RUN_DIR leaves one chunk of the arena, LOG_DIR all but so many bytes of it. */
+static bool load_with(size_t bytes, struct sb_config **loaded, struct sb_config_problem **found)
+{
+    enum { CHUNK = 16 * 1024, ARENA = 1024 * 1024 };
+    static char run_dir[ARENA], log_dir[CHUNK];
+    memset(run_dir, '/', ARENA - 2 * CHUNK - 1);
+    memset(log_dir, 0, sizeof log_dir);
+    memset(log_dir, '/', CHUNK - 1 - bytes);
+    setenv("RUN_DIR", run_dir, 1);
+    setenv("LOG_DIR", log_dir, 1);
+    if (!sb_config_load(path, SB_NEEDS_ALL, loaded, found))
+        return false;
+    cr_assert_str_eq((*loaded)->log_dir, log_dir);
+    return true;
+}
+
+Test(config, memory_that_ends_anywhere_is_told_and_does_no_harm)
+{
+    base_file_write(path, "LOG_LEVEL=x\nSWITCHBOARD_WORKERS=x\nDATABASE_URL=sqlite:a.db\n"
+                          "ALLOWED_ORIGINS=https://a.example,x\nTRUST_PROXY=::1,x\n"
+                          "JWT_AUDIENCE=a,b\nRATE_LIMIT_A=1/1\nRATE_LIMIT_B=x\n");
+    setenv("RATE_LIMIT_C", "1/1", 1);
+    int loaded = 0, refused = 0;
+    for (size_t bytes = 0; bytes < 8 * 1024; bytes += 16) {
+        struct sb_config *one = NULL;
+        struct sb_config_problem *found = NULL;
+        bool fine = load_with(bytes, &one, &found);
+        loaded += fine;
+        refused += !fine;
+        cr_assert_eq(fine, one != NULL);
+        cr_assert_eq(fine, found != NULL, "there are problems to tell");
+        sb_config_free(one);
+    }
+    cr_assert_gt(loaded, 0);
+    cr_assert_gt(refused, 10);
+}
+
+Test(config, the_file_of_the_default_name_may_be_absent)
+{
+    cr_assert(sb_config_load(NULL, SB_NEEDS_CORE, &config, &problems));
+    cr_assert_eq(problem_count("SWITCHBOARD_ENV"), 0, "%s", message_of("SWITCHBOARD_ENV"));
+    sb_config_free(config);
+    setenv("SWITCHBOARD_ENV", "", 1);
+    cr_assert(sb_config_load(NULL, SB_NEEDS_CORE, &config, &problems));
+    cr_assert_eq(problem_count("SWITCHBOARD_ENV"), 0, "%s", message_of("SWITCHBOARD_ENV"));
 }
 
 /* --- Types

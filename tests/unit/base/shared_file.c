@@ -167,6 +167,12 @@ Test(shared_file, a_missing_directory_gives_null_with_errno)
     cr_assert_eq(errno, ENOENT);
 }
 
+Test(shared_file, one_that_cannot_be_made_gives_null_with_errno)
+{
+    cr_assert_null(sb_shared_file_map(directory, "missing/counters", 1, SIZE));
+    cr_assert_eq(errno, ENOENT, "%s", strerror(errno));
+}
+
 Test(shared_file, one_that_cannot_have_its_size_gives_null_and_leaves_nothing)
 {
     signal(SIGXFSZ, SIG_IGN);

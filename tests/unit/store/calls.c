@@ -51,8 +51,8 @@ struct act {
 static enum sb_error start_in(struct sb_db_conn *tx, void *context)
 {
     struct act *act = context;
-    return sb_calls_start(tx, act->arena, act->id, act->user_id, SB_CALL_VIDEO, &act->call,
-                          &act->created);
+    const struct sb_call_start start = {act->id, act->user_id, SB_CALL_VIDEO};
+    return sb_calls_start(tx, act->arena, &start, &act->call, &act->created);
 }
 
 static enum sb_error join_in(struct sb_db_conn *tx, void *context)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +32,24 @@ static void tear_down(void)
 }
 
 TestSuite(db_checkpoint, .init = set_up, .fini = tear_down, .timeout = 120);
+
+/* A program that does not know the turnstile, and what it is told when it wants to write while the
+ * database file is synced: that is in the middle of a checkpoint. */
+static sqlite3 *intruder;
+static int told;
+
+int fdatasync(int fd)
+{
+    char link[32], path[96] = "";
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (intruder != NULL && readlink(link, path, sizeof path - 1) > 0 &&
+        strcmp(path, store.path) == 0) {
+        int code = sqlite3_exec(intruder, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+        told = told == -1 || told == SQLITE_BUSY ? code : told;
+        sqlite3_exec(intruder, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
 
 static int64_t wal_bytes(void)
 {
@@ -148,4 +167,21 @@ Test(db_checkpoint, a_long_reader_delays_the_checkpoint_without_costing_every_co
     cr_expect_leq(wal_bytes(), held + 2 * SB_DB_CHECKPOINT_PAGES * PAGE);
     cr_expect_eq(store_number(&store, "SELECT count(*) FROM users"),
                  10 + 3 * SB_DB_CHECKPOINT_PAGES);
+}
+
+Test(db_checkpoint, nobody_can_commit_while_a_checkpoint_runs)
+{
+    sqlite3 *handle;
+    told = -1;
+    cr_assert_eq(sqlite3_open(store.path, &handle), SQLITE_OK);
+    intruder = handle;
+    write_pages(SB_DB_CHECKPOINT_PAGES);
+    sb_db_reader_free(store.reader);
+    sb_db_free(store.db); /* waits for the writer */
+    store.reader = NULL;
+    store.db = NULL;
+    intruder = NULL;
+    sqlite3_close(handle);
+    cr_expect_geq(checkpoints(), 1);
+    cr_expect_eq(told, SQLITE_BUSY, "%d", told);
 }

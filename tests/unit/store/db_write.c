@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../support/store.h"
@@ -78,13 +79,23 @@ Test(db_write, a_refused_closure_is_undone_and_its_error_returned)
     cr_expect_eq(sb_metrics_value(SB_METRIC_WRITES, "outcome=\"refused\""), 1);
 }
 
-Test(db_write, a_batch_of_which_nothing_is_kept_commits_nothing)
+static int64_t wal_bytes(void)
+{
+    char path[80];
+    struct stat st;
+    snprintf(path, sizeof path, "%s-wal", store.path);
+    cr_assert_eq(stat(path, &st), 0);
+    return st.st_size;
+}
+
+Test(db_write, a_batch_of_which_nothing_is_kept_writes_nothing)
 {
     cr_assert_eq(write_thread("t1"), SB_OK);
-    int64_t before = batches();
+    int64_t before = batches(), bytes = wal_bytes();
     cr_expect_eq(sb_db_write(store.db, add_and_refuse, (char *)"t2", SB_DB_WRITE_DEADLINE_MS),
                  SB_E_FORBIDDEN);
     cr_expect_eq(batches(), before);
+    cr_expect_eq(wal_bytes(), bytes);
 }
 
 Test(db_write, what_waits_together_shares_one_commit)

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import test from 'node:test';
+import { ends, serve } from './support/server.mjs';
+
+const server = await serve();
+
+test('health reports status, version, time and uptime', async () => {
+    const before = Date.now();
+    const response = await server.call('/api/health');
+    const { status, version, time, uptimeSeconds } = response.json();
+    assert.equal(response.status, 200);
+    assert.equal(status, 'ok');
+    assert.equal(version, server.run('version').trim());
+    assert.ok(Date.parse(time) >= before && Date.parse(time) <= Date.now(), time);
+    assert.ok(uptimeSeconds < 60, `${uptimeSeconds}`);
+});
+
+test('the alias /api/health.php gives the same answer', async () => {
+    const { status, version } = (await server.call('/api/health.php')).json();
+    assert.equal(status, 'ok');
+    assert.equal(version, server.run('version').trim());
+});
+
+test('live answers without touching anything else', async () => {
+    const response = await server.call('/api/health/live');
+    assert.equal(response.status, 200);
+    assert.equal(response.json().status, 'live');
+});
+
+test('ready has checked configuration, database and disk', async () => {
+    const response = await server.call('/api/health/ready');
+    const { status, checks } = response.json();
+    assert.equal(response.status, 200);
+    assert.equal(status, 'ready');
+    assert.deepEqual(Object.keys(checks).sort(), ['configuration', 'database', 'disk']);
+    for (const check of Object.values(checks)) assert.equal(check.status, 'ok');
+});
+
+test('ready has written to the database', () => {
+    const database = path.join(server.env.STATE_DIR, 'switchboard.db');
+    const rows = execFileSync('sqlite3', ['-readonly', database, 'SELECT count(*) FROM probe'],
+                              { encoding: 'utf8' });
+    assert.equal(rows.trim(), '1');
+});
+
+for (const target of ['/api/health', '/api/health/live', '/api/health/ready', '/api/health.php'])
+    test(`HEAD ${target} has GET's status and headers, and no body`, async () => {
+        const get = await server.call(target);
+        const head = await server.call(target, { method: 'HEAD' });
+        assert.equal(head.status, 200);
+        assert.equal(head.text, '');
+        for (const name of ['content-type', 'cache-control', 'content-security-policy', 'vary'])
+            assert.equal(head.header(name), get.header(name), name);
+    });
+
+for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'])
+    test(`${method} /api/health is 405 and says what is allowed`, async () => {
+        const response = await server.call('/api/health', { method });
+        assert.equal(response.status, 405);
+        assert.equal(response.json().error.code, 'method_not_allowed');
+        assert.deepEqual(response.header('allow').split(', ').sort(), ['GET', 'HEAD', 'OPTIONS']);
+    });
+
+test('OPTIONS without an Origin says what is allowed', async () => {
+    const response = await server.call('/api/health', { method: 'OPTIONS' });
+    assert.equal(response.status, 200);
+    assert.deepEqual(response.header('allow').split(', ').sort(), ['GET', 'HEAD', 'OPTIONS']);
+});
+
+test('an unknown parameter in the query does not matter where none is taken', async () => {
+    assert.equal((await server.call('/api/health?probe=1')).status, 200);
+});
+
+test('an Authorization header is not looked at', async () => {
+    assert.equal((await server.call('/api/health', { token: 'whatever' })).status, 200);
+});
+
+ends(server);
