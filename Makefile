@@ -213,7 +213,8 @@ install: all
 	cp -R etc/. $(SHARE)/etc
 	cp -R cron logrotate docs $(SHARE)/
 	[ -e $(DESTDIR)/etc/switchboard/switchboard.env ] || \
-	    install -m 640 etc/switchboard.env.example $(DESTDIR)/etc/switchboard/switchboard.env
+	    install -m 640 $(if $(DESTDIR),,-g www-data) etc/switchboard.env.example \
+	        $(DESTDIR)/etc/switchboard/switchboard.env
 
 clean:
 	rm -rf build

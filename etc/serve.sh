@@ -12,8 +12,8 @@
 set -u
 umask 022
 
-READY_TRIES=200  # of 0.1 s
-STOP_TRIES=100   # of 0.1 s: longer than the servers' own 8 s below and the endpoints' 7 s
+READY_TRIES=200 # of 0.1 s
+STOP_TRIES=100 # of 0.1 s: longer than the servers' own 8 s below and the endpoints' 7 s
 
 say() { echo "serve: $*" >&2; }
 die() {
@@ -33,6 +33,8 @@ switchboard=$cgi_bin/../bin/switchboard
 [ -x "$switchboard" ] || switchboard=switchboard
 apache_modules=/usr/lib/apache2/modules
 server_pid=
+signal=TERM # as long as it is not ready: it may not have its handlers yet, and nothing is in flight
+trap 'exit 0' HUP INT TERM
 
 # --- The server program ---------------------------------------------------------------------------
 
@@ -162,7 +164,7 @@ fi
 
 lighttpd_conf() {
     cat <<END
-server.modules = ( "mod_setenv", "mod_fastcgi" )
+server.modules = ( "mod_access", "mod_fastcgi", "mod_setenv" )
 server.bind = "127.0.0.1"
 server.port = $port
 server.document-root = "$docroot"
@@ -293,10 +295,10 @@ gone_within() {
 }
 
 stop() {
-    trap '' INT TERM
+    trap '' HUP INT TERM
     if [ -n "$server_pid" ]; then
         # Where the server is gone already, its endpoints may not be.
-        if ! kill -s "$graceful" "$server_pid" 2>/dev/null || ! gone_within "$STOP_TRIES"; then
+        if ! kill -s "$signal" "$server_pid" 2>/dev/null || ! gone_within "$STOP_TRIES"; then
             pkill -TERM -s "$server_pid"
             gone_within "$STOP_TRIES" || pkill -KILL -s "$server_pid"
         fi
@@ -332,7 +334,7 @@ as_user "$switchboard" migrate >&2 || say "switchboard migrate failed; serving a
 as_user touch "$log" || exit 1
 log_size=$(stat -c %s "$log")
 
-trap 'stop; exit 0' INT TERM
+trap 'stop; exit 0' HUP INT TERM
 start
 tries=$READY_TRIES
 until answers; do
@@ -342,6 +344,7 @@ until answers; do
     sleep 0.1
 done
 kill -0 "$server_pid" 2>/dev/null || failed "$server did not start."
+signal=$graceful
 echo "ready http://127.0.0.1:$port"
 
 wait "$server_pid"

@@ -25,8 +25,7 @@ const char *sb_claims_result_text(enum sb_claims_result result)
     return result < SB_CLAIMS__MAX ? result_texts[result] : "unknown";
 }
 
-/* --- The rules, one predicate each -------------------------------------------------------------
- */
+/* The rules, one predicate each. */
 
 struct check {
     const json_t *json;
@@ -116,8 +115,7 @@ static enum sb_claims_result (*const checks[])(const struct check *check) = {
     check_audience, check_party,  check_status,
 };
 
-/* --- What is taken from them -------------------------------------------------------------------
- */
+/* What is taken from them. */
 
 /* The bit of a role's name; a name that is none of ours gives nothing. Clerk writes the roles of an
  * organisation "org:staff". */

@@ -43,8 +43,7 @@ struct bytes {
     size_t length;
 };
 
-/* --- Algorithms: one row each ------------------------------------------------------------------
- */
+/* Algorithms: one row each. */
 
 typedef bool key_usable_fn(const struct sb_jws_key *key);
 typedef bool signature_valid_fn(const struct sb_jws_key *key, const struct part *input,
@@ -79,8 +78,7 @@ static const struct algorithm {
     [SB_JWS_HS256] = {"HS256", hs256_usable, hs256_valid},
 };
 
-/* --- The token's parts -------------------------------------------------------------------------
- */
+/* The token's parts. */
 
 static bool split(const char *text, size_t length, struct token *token)
 {
@@ -105,8 +103,7 @@ static enum sb_jws_result decode(struct sb_arena *arena, const struct part *part
     return sb_arena_alloc(arena, part->length + 4) == NULL ? SB_JWS_NO_MEMORY : SB_JWS_BAD_BASE64;
 }
 
-/* --- The header --------------------------------------------------------------------------------
- */
+/* The header. */
 
 struct header {
     json_t *json; /* owns the texts */
@@ -166,8 +163,7 @@ static bool has_forbidden(const json_t *json)
     return false;
 }
 
-/* --- Verification ------------------------------------------------------------------------------
- */
+/* Verification. */
 
 static bool key_named(const struct sb_jws_key *key, const char *kid)
 {

@@ -8,6 +8,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+/* A web server connects when it has a request, and sends its head at once. */
+enum { HEAD_TIMEOUT_S = 5 };
+
 struct sb_fcgi {
     FCGX_Request request;
 };
@@ -93,11 +96,16 @@ static bool gone(void *state)
     return poll(&peer, 1, 0) > 0 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-bool sb_fcgi_begin(struct sb_fcgi *fcgi, int fd, int timeout_s, struct sb_gateway *gateway)
+static void set_timeouts(int fd, int timeout_s)
 {
     struct timeval timeout = {.tv_sec = timeout_s};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+}
+
+bool sb_fcgi_begin(struct sb_fcgi *fcgi, int fd, int timeout_s, struct sb_gateway *gateway)
+{
+    set_timeouts(fd, HEAD_TIMEOUT_S);
     /* These fields are libfcgi's own (2.4.2; a unit test pins the version). FCGX_Accept_r() begins
      * by finishing the request before, which would close the connection just put in: hence
      * keepConnection, for just that moment. */
@@ -106,6 +114,12 @@ bool sb_fcgi_begin(struct sb_fcgi *fcgi, int fd, int timeout_s, struct sb_gatewa
     if (FCGX_Accept_r(&fcgi->request) != 0)
         return false;
     fcgi->request.keepConnection = 0;
+    /* It takes parameters that break off for parameters that end, and would run the rest. */
+    if (FCGX_GetError(fcgi->request.in) != 0) {
+        FCGX_Free(&fcgi->request, 1);
+        return false;
+    }
+    set_timeouts(fd, timeout_s);
     *gateway = (struct sb_gateway){param, read_body, write_all, flush, gone, fcgi};
     return true;
 }

@@ -13,7 +13,8 @@ SB_MUST_CHECK struct sb_fcgi *sb_fcgi_new(void);
 void sb_fcgi_free(struct sb_fcgi *fcgi);
 
 /* Takes connection fd (accepted, ours from now on, closed on failure) and reads one request's
- * parameters from it. False: the peer sent none within timeout_s, or nonsense. */
+ * parameters from it. False: the peer sent none for 5 s, or nonsense. Later reads and writes fail
+ * after timeout_s without progress. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_fcgi_begin(struct sb_fcgi *fcgi, int fd, int timeout_s,
                                                 struct sb_gateway *gateway);
 

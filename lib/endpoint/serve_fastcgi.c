@@ -35,6 +35,7 @@ struct pool {
     bool led;      /* somebody leads */
     bool stopping; /* a signal came */
     bool finished; /* the backlog is drained: nobody leads any more */
+    bool deaf;     /* all workers ended though nobody asked for it */
     int stop_fd, drained;
 };
 
@@ -78,9 +79,11 @@ static int next_connection(struct pool *pool)
         bool empty = errno == EAGAIN || errno == EWOULDBLOCK;
         if (empty && stop)
             return -1;
-        if (empty)
-            poll(wait, 2, -1);
-        else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+        if (empty && (wait[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
+            errno = EPIPE; /* shut down by somebody who shares the socket: no more will come */
+        else if (empty && poll(wait, 2, -1) >= 0)
+            continue;
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
             poll(&wait[1], 1, PRESSURE_PAUSE_MS);
         else if (errno != EINTR && errno != ECONNABORTED) {
             SB_LOG(SB_LOG_ERROR, "fastcgi.accept", NULL, SB_LOG_TEXT("reason", strerror(errno)));
@@ -154,6 +157,10 @@ static void *work(void *context)
     sb_fcgi_free(fcgi);
     pthread_mutex_lock(&pool->lock);
     pool->threads--;
+    if (pool->threads == 0 && !pool->stopping) {
+        pool->deaf = true;
+        kill(getpid(), SIGTERM); /* the server starts another that may do better */
+    }
     pthread_cond_signal(&pool->ended);
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -220,5 +227,5 @@ int sb_serve_fastcgi(struct sb_runtime *runtime)
         _exit(EXIT_SUCCESS); /* threads still use what an orderly exit would free */
     }
     sb_runtime_close(runtime);
-    return EXIT_SUCCESS;
+    return pool.deaf ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -63,8 +63,7 @@ Test(claims, leaves_the_result_alone_when_it_refuses)
     cr_assert_str_eq(claims.sub, "before");
 }
 
-/* --- JSON --------------------------------------------------------------------------------------
- */
+/* JSON. */
 
 Test(claims, refuses_what_is_not_one_json_object)
 {
@@ -93,8 +92,7 @@ Test(claims, refuses_nul_and_invalid_utf8)
     cr_assert_eq(check_with(",\"x\":\"\xC3\xBF\""), SB_CLAIMS_OK);
 }
 
-/* --- Subject -----------------------------------------------------------------------------------
- */
+/* Subject. */
 
 Test(claims, refuses_a_subject_that_is_no_user_id)
 {
@@ -123,8 +121,7 @@ Test(claims, accepts_128_bytes_of_subject_and_refuses_129)
                  SB_CLAIMS_OK);
 }
 
-/* --- Times -------------------------------------------------------------------------------------
- */
+/* Times. */
 
 Test(claims, expires_five_seconds_after_exp)
 {
@@ -176,8 +173,7 @@ Test(claims, demands_an_expiry)
     cr_assert_eq(check("{\"sub\":\"u1\"}"), SB_CLAIMS_BAD_TIME);
 }
 
-/* --- What the configuration pins ---------------------------------------------------------------
- */
+/* What the configuration pins. */
 
 Test(claims, takes_any_issuer_audience_and_party_where_none_is_configured)
 {
@@ -222,8 +218,7 @@ Test(claims, refuses_a_pending_session)
     cr_assert_eq(check_with(",\"sts\":\"active\""), SB_CLAIMS_OK);
 }
 
-/* --- Roles and names ---------------------------------------------------------------------------
- */
+/* Roles and names. */
 
 Test(claims, reads_roles_from_every_place_they_are_kept)
 {

@@ -94,8 +94,7 @@ static void close_lost_database(void)
     sb_db_free(input.db);
 }
 
-/* --- The header --------------------------------------------------------------------------------
- */
+/* The header. */
 
 Test(principal, is_anonymous_without_a_credential)
 {
@@ -150,8 +149,7 @@ Test(principal, refuses_anything_around_a_good_token)
     }
 }
 
-/* --- Users -------------------------------------------------------------------------------------
- */
+/* Users. */
 
 Test(principal, is_the_user_of_a_good_token)
 {
@@ -294,8 +292,7 @@ Test(principal, refuses_every_token_without_a_secret_of_32_bytes)
     }
 }
 
-/* --- Participants ------------------------------------------------------------------------------
- */
+/* Participants. */
 
 Test(principal, is_the_participant_of_a_good_ticket)
 {
@@ -376,8 +373,7 @@ Test(principal, accepts_a_ticket_where_the_endpoint_has_no_database)
     cr_assert_str_eq(principal.participant_id, "part_1");
 }
 
-/* --- A fixed secret ----------------------------------------------------------------------------
- */
+/* A fixed secret. */
 
 Test(principal, compares_a_fixed_bearer_secret)
 {

@@ -17,10 +17,9 @@ class Endpoint {
         this.program = program ?? path.join(site.cgiBin, name);
         this.socket = path.join(site.dir, `${name.replaceAll('/', '.')}-${++made}.sock`);
         this.stderr = '';
-        const spawner = ['spawn-fcgi', '-n', '-M', '0600', '-s', this.socket, '--', this.program];
-        const command = as === undefined ? spawner
-            : ['spawn-fcgi', '-n', '-M', '0600', '-s', this.socket, '--', 'setpriv',
-                `--reuid=${as}`, `--regid=${as}`, '--clear-groups', this.program];
+        const prefix = as === undefined ? []
+            : ['/usr/bin/setpriv', `--reuid=${as}`, '--clear-groups', '--'];
+        const command = ['spawn-fcgi', '-n', '-M', '0600', '-s', this.socket, '--', ...prefix, this.program];
         this.child = spawn('/bin/sh', ['-c', `ulimit -n ${descriptorsMax}; exec "$@"`, 'sh', ...command], {
             stdio: ['ignore', 'ignore', 'pipe'],
             env: { PATH: process.env.PATH, SWITCHBOARD_ENV: site.env, ASAN_OPTIONS: ASAN, ...env },
