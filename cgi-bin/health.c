@@ -140,7 +140,8 @@ static enum sb_error ready(struct sb_request *request, const void *in, void *out
     bool ok = strcmp(output->checks.configuration.status, "ok") == 0 &&
               strcmp(output->checks.database.status, "ok") == 0 &&
               strcmp(output->checks.disk.status, "ok") == 0;
-    output->status = ok ? "ready" : "unavailable";
+    if (ok) /* in the report of an error `status` is the HTTP status (RFC 9457) */
+        output->status = "ready";
     return ok ? SB_OK : SB_E_UNAVAILABLE;
 }
 

@@ -115,8 +115,6 @@ static enum sb_claims_result (*const checks[])(const struct check *check) = {
     check_audience, check_party,  check_status,
 };
 
-/* What is taken from them. */
-
 /* The bit of a role's name; a name that is none of ours gives nothing. Clerk writes the roles of an
  * organisation "org:staff". */
 static unsigned role_bit(const json_t *value)

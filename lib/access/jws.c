@@ -78,8 +78,6 @@ static const struct algorithm {
     [SB_JWS_HS256] = {"HS256", hs256_usable, hs256_valid},
 };
 
-/* The token's parts. */
-
 static bool split(const char *text, size_t length, struct token *token)
 {
     const char *end = text + length;
@@ -102,8 +100,6 @@ static enum sb_jws_result decode(struct sb_arena *arena, const struct part *part
     /* The decoder does not say which it was; memory that suffices now sufficed a moment ago. */
     return sb_arena_alloc(arena, part->length + 4) == NULL ? SB_JWS_NO_MEMORY : SB_JWS_BAD_BASE64;
 }
-
-/* The header. */
 
 struct header {
     json_t *json; /* owns the texts */
@@ -162,8 +158,6 @@ static bool has_forbidden(const json_t *json)
     }
     return false;
 }
-
-/* Verification. */
 
 static bool key_named(const struct sb_jws_key *key, const char *kid)
 {

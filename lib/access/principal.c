@@ -28,8 +28,6 @@ bool sb_principal_bearer_is(const char *header, const char *secret)
     return token != NULL && sb_secret_equal(token, strlen(token), secret, strlen(secret));
 }
 
-/* A user's token. */
-
 struct answer {
     bool decided; /* false: the credential is not of this source's kind */
     enum sb_error error;
@@ -124,8 +122,6 @@ static struct answer jwt_source(const struct sb_principal_input *input, const ch
                   sb_claims_result_text(checked));
 }
 
-/* A call ticket. */
-
 /* A ticket lasts through a database that cannot be read: what its holder reports goes to the spool
  * rather than being lost. */
 static struct answer ticket_answer(const struct sb_principal_input *input,
@@ -162,8 +158,6 @@ static struct answer ticket_source(const struct sb_principal_input *input, const
         return refuse(SB_E_UNAUTHENTICATED, "the call ticket is not valid");
     return (struct answer){.decided = false};
 }
-
-/* The sources in order. */
 
 static struct answer (*const sources[])(const struct sb_principal_input *input,
                                         const char *token) = {jwt_source, ticket_source};

@@ -35,8 +35,7 @@ bool sb_rate_limit_open(const char *run_dir)
     return file != NULL;
 }
 
-/* The definition: a pure function of a counter and a time. */
-
+/* What the definition works on. */
 struct counter {
     int64_t window, previous, current; /* window: whole, not modulo 2^16 */
 };
@@ -135,8 +134,6 @@ static struct sb_rate_state state_of(const struct counter *counter, const struct
     }
     return state;
 }
-
-/* The table. */
 
 struct key {
     size_t set;

@@ -48,8 +48,9 @@ bool sb_owner_become(const char *directory, char *problem, size_t problem_size)
         return false;
     }
     if (!become(st.st_uid, st.st_gid)) {
+        int error = errno; /* looking up the name changes it */
         snprintf(problem, problem_size, "cannot become %s, the owner of STATE_DIR %s: %s",
-                 name_of(st.st_uid, owner, sizeof owner), directory, strerror(errno));
+                 name_of(st.st_uid, owner, sizeof owner), directory, strerror(error));
         return false;
     }
     return true;

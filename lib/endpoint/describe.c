@@ -8,7 +8,7 @@
 #include "endpoint/runtime.h"
 #include "http/response.h"
 
-enum { DESCRIPTION_MAX = 1024 * 1024 };
+enum { DESCRIPTION_MAX = 1024 * 1024, BODY_FIELDS_MAX = 64 };
 
 static void key_string(struct sb_buf *out, const char *key, const char *value)
 {
@@ -176,6 +176,10 @@ static unsigned long long pipeline_errors(const struct sb_route *route, bool cat
     unsigned long long errors = 1ull << SB_E_INVALID_REQUEST | 1ull << SB_E_ORIGIN_DENIED |
                                 1ull << SB_E_RATE_LIMITED | 1ull << SB_E_MISCONFIGURED |
                                 1ull << SB_E_UNAVAILABLE;
+    if (route->input != NULL)
+        errors |= 1ull << SB_E_VALIDATION_FAILED;
+    if (route->body == SB_BODY_JSON)
+        errors |= 1ull << SB_E_INVALID_JSON;
     if (route->access != SB_ACCESS_PUBLIC)
         errors |= 1ull << SB_E_UNAUTHENTICATED | 1ull << SB_E_FORBIDDEN;
     if (route->body != SB_BODY_NONE)
@@ -251,7 +255,7 @@ static void write_parameters(struct sb_buf *out, const struct sb_route *route)
         key_string(out, "name", f->name);
         key_string(out, "in", in_path(route, f->name) ? "path" : "query");
         sb_json_key(out, "required");
-        sb_json_bool(out, (f->flags & SB_REQUIRED) != 0);
+        sb_json_bool(out, in_path(route, f->name) || (f->flags & SB_REQUIRED) != 0);
         sb_json_key(out, "schema");
         write_property(out, f);
         sb_json_close(out, '}');
@@ -264,12 +268,25 @@ static void write_parameters(struct sb_buf *out, const struct sb_route *route)
 
 static void write_request_body(struct sb_buf *out, const struct sb_route *route)
 {
+    struct sb_field fields[BODY_FIELDS_MAX] = {SB_FIELDS_END}; /* those of input not in the path */
+    size_t count = 0;
+    bool required = false;
     if (route->body != SB_BODY_JSON || route->input == NULL)
         return;
+    for (const struct sb_field *field = route->input; field->name != NULL; field++) {
+        if (in_path(route, field->name))
+            continue;
+        out->failed |= count == BODY_FIELDS_MAX - 1;
+        if (sb_buf_ok(out))
+            fields[count++] = *field;
+        required |= (field->flags & SB_REQUIRED) != 0;
+    }
     sb_json_key(out, "requestBody");
     sb_json_open(out, '{');
+    sb_json_key(out, "required");
+    sb_json_bool(out, required);
     write_content(out, "application/json");
-    write_schema(out, route->input, false);
+    write_schema(out, fields, false);
     end_content(out);
     sb_json_close(out, '}');
 }

@@ -68,8 +68,8 @@ static enum sb_error write_once(struct sb_pipeline *p, sb_db_closure_fn *closure
         .principal = principal->user_id != NULL
                          ? sb_arena_printf(arena, "user:%s", principal->user_id)
                          : sb_arena_printf(arena, "address:%s", p->address_text),
-        .route = sb_arena_printf(arena, "%s /api/%s%s", sb_method_name(p->head.method),
-                                 p->worker->runtime->endpoint->name, p->route->path),
+        /* The path, not its pattern: a key used on one {id} says nothing of another. */
+        .route = sb_arena_printf(arena, "%s %s", sb_method_name(p->head.method), p->head.path),
         .key = p->idempotency_key,
         .payload_hash = sb_body_hash(p),
     };

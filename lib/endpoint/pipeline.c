@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/origin.h"
 #include "http/client_address.h"
 #include "http/security_headers.h"
 
@@ -21,19 +22,24 @@ static enum sb_error read_head(struct sb_pipeline *p)
     return sb_http_head_read(p->request.arena, param, p->gateway, &p->head);
 }
 
+void sb_standing_headers_add(const struct sb_pipeline *p, struct sb_response *response)
+{
+    sb_security_headers_add(response, p->request.config);
+    sb_response_header(response, "X-Trace-Id", p->trace_id);
+    sb_cors_add(response, p->origin, p->head.origin);
+}
+
 /* Runs even when the head was refused, so that the refusal carries trace id and headers. */
 static void dress(struct sb_pipeline *p)
 {
     const struct sb_config *config = p->request.config;
     sb_trace_id(p->head.traceparent, p->trace_id);
-    sb_response_init(&p->response, p->request.arena);
-    sb_security_headers_add(&p->response, config);
-    sb_response_header(&p->response, "X-Trace-Id", p->trace_id);
     p->address =
         sb_client_address(&config->trust_proxy, p->head.remote_addr, p->head.forwarded_for);
     sb_address_format(&p->address, p->address_text);
     p->origin = sb_cors_judge(config, p->head.origin);
-    sb_cors_add(&p->response, p->origin, p->head.origin);
+    sb_response_init(&p->response, p->request.arena);
+    sb_standing_headers_add(p, &p->response);
 }
 
 static enum sb_error find_route(struct sb_pipeline *p)
@@ -57,7 +63,9 @@ static enum sb_error check_origin(struct sb_pipeline *p)
            SB_LOG_TEXT("enforced", enforced ? "true" : "false"));
     if (enforced)
         return sb_limit_refused(p, SB_E_ORIGIN_DENIED);
-    sb_response_header(&p->response, "Access-Control-Allow-Origin", p->head.origin);
+    /* Not every text that came as an origin may go into a header, and "null" is never allowed. */
+    if (sb_origin_valid(p->head.origin))
+        sb_response_header(&p->response, "Access-Control-Allow-Origin", p->head.origin);
     return SB_OK;
 }
 

@@ -47,6 +47,10 @@ struct sb_pipeline {
     int64_t started_us;
 };
 
+/* pipeline.c: the header fields that every answer has. */
+SB_NONNULL_ALL void sb_standing_headers_add(const struct sb_pipeline *p,
+                                            struct sb_response *response);
+
 /* router.c: sets route, params and allow, or gives SB_E_NOT_FOUND or SB_E_METHOD_NOT_ALLOWED. */
 SB_NONNULL_ALL enum sb_error sb_route_find(struct sb_pipeline *p);
 

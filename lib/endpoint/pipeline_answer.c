@@ -8,13 +8,7 @@
 #include "http/error_response.h"
 #include "http/output_encoder.h"
 
-/* When not even the error fits into memory. */
-static const char last_resort[] =
-    "Status: 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-    "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n"
-    "{\"success\":false,\"error\":{\"code\":\"unavailable\",\"message\":\"Out of memory.\"},"
-    "\"traceId\":\"\",\"type\":\"urn:switchboard:error:unavailable\",\"title\":\"Unavailable\","
-    "\"status\":503,\"detail\":\"Out of memory.\"}";
+enum { LAST_RESORT_HEAD_MAX = 2048, LAST_RESORT_BODY_MAX = 1024 };
 
 int sb_success_status(const struct sb_route *route, const void *output)
 {
@@ -26,6 +20,10 @@ int sb_success_status(const struct sb_route *route, const void *output)
 static void write_success(struct sb_pipeline *p)
 {
     struct sb_response *response = &p->response;
+    if (p->route->reply == SB_REPLY_STREAM) { /* of nothing: the handler wrote none of it */
+        sb_response_header(response, "Content-Type", p->route->content_type);
+        return;
+    }
     if (p->route->output != NULL)
         response->status = sb_success_status(p->route, p->output);
     sb_response_header(response, "Content-Type", "application/json");
@@ -70,26 +68,47 @@ static void write_error(struct sb_pipeline *p, enum sb_error error)
                                               .trace_id = p->trace_id,
                                               .accept = p->head.accept,
                                               .fields = fields ? &p->field_errors : NULL,
-                                              .members = members.data,
+                                              .members = sb_buf_ok(&members) ? members.data : NULL,
                                           });
 }
 
-/* One finished text, one write. */
+/* One finished text, one write. False: it did not fit, nothing was written. */
+static bool send_response(struct sb_pipeline *p, struct sb_response *response, struct sb_buf *out)
+{
+    sb_response_header_format(response, "Content-Length", "%zu", response->body.length);
+    sb_response_write_head(response, out);
+    if (p->head.method != SB_HEAD && response->body.length > 0)
+        sb_buf_add(out, response->body.data, response->body.length);
+    if (!sb_buf_ok(out) || !sb_buf_ok(&response->body))
+        return false;
+    p->stream_broken = !p->gateway->write(p->gateway->state, out->data, out->length);
+    return true;
+}
+
+/* When not even the error fits into the arena: a 503 from the stack, with all that every answer
+ * has. It fits, for what is a client's in it, the origin, is one of the configuration's. */
+static bool send_last_resort(struct sb_pipeline *p)
+{
+    char head[LAST_RESORT_HEAD_MAX], body[LAST_RESORT_BODY_MAX];
+    char text[LAST_RESORT_HEAD_MAX + LAST_RESORT_BODY_MAX];
+    struct sb_response response = {.status = 503};
+    struct sb_buf out;
+    sb_buf_init_fixed(&response.head, head, sizeof head);
+    sb_buf_init_fixed(&response.body, body, sizeof body);
+    sb_buf_init_fixed(&out, text, sizeof text);
+    sb_standing_headers_add(p, &response);
+    sb_error_response_write(
+        &response, &(struct sb_error_response){.error = SB_E_UNAVAILABLE, .trace_id = p->trace_id});
+    p->response.status = response.status;
+    return send_response(p, &response, &out);
+}
+
 static void send(struct sb_pipeline *p)
 {
-    struct sb_gateway *gateway = p->gateway;
     struct sb_buf out;
     sb_buf_init(&out, p->request.arena, SB_RESPONSE_HEAD_MAX + SB_RESPONSE_BODY_MAX);
-    sb_response_header_format(&p->response, "Content-Length", "%zu", p->response.body.length);
-    sb_response_write_head(&p->response, &out);
-    if (p->head.method != SB_HEAD && p->response.body.length > 0)
-        sb_buf_add(&out, p->response.body.data, p->response.body.length);
-    bool whole = sb_buf_ok(&out) && sb_buf_ok(&p->response.body);
-    if (!whole)
-        p->response.status = 503;
-    p->stream_broken =
-        !(whole ? gateway->write(gateway->state, out.data, out.length)
-                : gateway->write(gateway->state, last_resort, sizeof last_resort - 1));
+    if (!send_response(p, &p->response, &out) && !send_last_resort(p))
+        p->stream_broken = true;
 }
 
 static void audit(struct sb_pipeline *p, enum sb_error error)

@@ -63,12 +63,48 @@ static bool stopping(struct pool *pool)
     return stop;
 }
 
-/* The next connection; -1 once a stop was asked for and the backlog is empty. Only the leader is
- * here. */
-static int next_connection(struct pool *pool)
+static bool accept_failed(const char *reason)
+{
+    SB_LOG(SB_LOG_ERROR, "fastcgi.accept", NULL, SB_LOG_TEXT("reason", reason));
+    return false;
+}
+
+/* Waits for a connection or a stop. False: whoever shares the socket has shut it down, and accept()
+ * would say "again" for ever. */
+static bool wait_for_peer(struct pool *pool)
 {
     struct pollfd wait[2] = {{.fd = LISTEN_FD, .events = POLLIN},
                              {.fd = pool->stop_fd, .events = POLLIN}};
+    poll(wait, 2, -1);
+    return (wait[0].revents & (POLLHUP | POLLERR | POLLNVAL)) == 0 ||
+           accept_failed("the listening socket was shut down");
+}
+
+/* After a failed accept(): whether to try again. */
+static bool worth_another_try(struct pool *pool, int error, bool stop)
+{
+    struct pollfd wait = {.fd = pool->stop_fd, .events = POLLIN};
+    switch (error) {
+    case EAGAIN:
+        return !stop && wait_for_peer(pool);
+    case EINTR:
+    case ECONNABORTED:
+        return true;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+        poll(&wait, 1, PRESSURE_PAUSE_MS);
+        return true;
+    default:
+        return accept_failed(strerror(error));
+    }
+}
+
+/* The next connection; -1 once a stop was asked for and the backlog is empty, or if none can come
+ * any more. Only the leader is here. */
+static int next_connection(struct pool *pool)
+{
     for (;;) {
         bool stop = stopping(pool);
         if (stop && pool->drained++ >= DRAIN_MAX)
@@ -76,19 +112,8 @@ static int next_connection(struct pool *pool)
         int fd = accept4(LISTEN_FD, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
             return fd;
-        bool empty = errno == EAGAIN || errno == EWOULDBLOCK;
-        if (empty && stop)
+        if (!worth_another_try(pool, errno, stop))
             return -1;
-        if (empty && (wait[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
-            errno = EPIPE; /* shut down by somebody who shares the socket: no more will come */
-        else if (empty && poll(wait, 2, -1) >= 0)
-            continue;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-            poll(&wait[1], 1, PRESSURE_PAUSE_MS);
-        else if (errno != EINTR && errno != ECONNABORTED) {
-            SB_LOG(SB_LOG_ERROR, "fastcgi.accept", NULL, SB_LOG_TEXT("reason", strerror(errno)));
-            return -1;
-        }
     }
 }
 

@@ -142,8 +142,7 @@ static enum sb_error insert_call(struct sb_db_conn *tx, const struct sb_call *ca
 }
 
 enum sb_error sb_calls_start(struct sb_db_conn *tx, struct sb_arena *arena,
-                             const struct sb_call_start *start, struct sb_call *call,
-                             bool *created)
+                             const struct sb_call_start *start, struct sb_call *call, bool *created)
 {
     enum sb_member_role role;
     struct found found = {.arena = arena, .role = -1};

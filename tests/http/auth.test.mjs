@@ -89,7 +89,7 @@ const refused = {
     'with four parts': () => `${sign(key, claims())}.x`,
     'with two parts': () => sign(key, claims()).split('.').slice(0, 2).join('.'),
     'with a changed payload': () => sign(key, claims()).replace(/\.[^.]+\./, '.eyJzdWIiOiJyb290In0.'),
-    'not a token': () => 'abc',
+    'that is no token': () => 'no-token-at-all',
     'over 8 KiB': () => sign(key, claims({ name: 'x'.repeat(7000), more: 'x'.repeat(2000) })),
 };
 for (const [what, token] of Object.entries(refused))

@@ -187,6 +187,22 @@ Test(jws, refuses_a_signature_cut_extended_or_absent)
     }
 }
 
+/* Bytes that are not there must not be compared as zeros. */
+Test(jws, refuses_a_signature_that_lacks_a_zero_at_its_end)
+{
+    unsigned char mac[SB_SHA256_SIZE] = {[31] = 1};
+    char *input = NULL;
+    for (int i = 0; mac[31] != 0; i++) {
+        input = sb_arena_printf(arena, "%s.%s", encode(good_header),
+                                encode(sb_arena_printf(arena, "{\"i\":%d}", i)));
+        cr_assert(sb_hmac_sha256(token_secret, strlen(token_secret), input, strlen(input), mac));
+    }
+    char *token = sb_arena_printf(arena, "%s.%s", input, sb_base64url(arena, mac, 32));
+    cr_assert_eq(verify(token), SB_JWS_OK);
+    token = sb_arena_printf(arena, "%s.%s", input, sb_base64url(arena, mac, 31));
+    cr_assert_eq(verify(token), SB_JWS_BAD_SIGNATURE);
+}
+
 Test(jws, refuses_a_signature_with_any_one_bit_changed)
 {
     unsigned char mac[SB_SHA256_SIZE];
@@ -266,7 +282,8 @@ Test(jws, takes_only_the_key_of_the_tokens_kid)
 
 Test(jws, refuses_a_kid_that_is_no_string)
 {
-    cr_assert_eq(verify_header("{\"alg\":\"HS256\",\"kid\":[\"k1\"]}"), SB_JWS_BAD_HEADER);
+    cr_assert_eq(verify(token_make(arena, "{\"alg\":\"HS256\",\"kid\":[\"k1\"]}", "{}")),
+                 SB_JWS_BAD_HEADER);
 }
 
 Test(jws, says_when_memory_ran_out)

@@ -35,8 +35,7 @@ static char *written(void)
     return out.data;
 }
 
-/* --- A strict reader of the text exposition format 0.0.4 ----------------------------------------
- */
+/* What follows, up to assert_line(), is a strict reader of the text exposition format 0.0.4. */
 
 struct exposition {
     const char *at;
@@ -209,9 +208,6 @@ static void assert_line(const char *text, const char *line)
     snprintf(needle, sizeof needle, "\n%s\n", line);
     cr_assert_not_null(strstr(text, needle), "no line %s in:\n%s", line, text);
 }
-
-/* --- Tests -------------------------------------------------------------------------------------
- */
 
 Test(metrics_closed, without_a_file_every_call_does_nothing)
 {

@@ -21,9 +21,6 @@ static void teardown(void)
 
 TestSuite(request, .init = setup, .fini = teardown);
 
-/* --- The head ----------------------------------------------------------------------------------
- */
-
 struct variable {
     const char *name, *value;
 };
@@ -241,9 +238,6 @@ Test(request, the_query_is_all_behind_the_first_question_mark)
     }
 }
 
-/* --- Paths -------------------------------------------------------------------------------------
- */
-
 static const struct {
     const char *target, *path; /* NULL: refused */
 } paths[] = {
@@ -375,9 +369,6 @@ Test(request, a_path_that_finds_no_memory_is_refused)
         ;
     cr_assert_null(sb_path_normalise(arena, "/api/health"));
 }
-
-/* --- Media types -------------------------------------------------------------------------------
- */
 
 Test(request, media_types_are_compared_without_case_and_parameters)
 {

@@ -164,13 +164,13 @@ static enum sb_error keep(const struct sb_db_row *row, void *context)
     return SB_OK;
 }
 
-static void check_pragmas(struct sb_db_conn *conn)
+static void check_pragmas(struct sb_db_conn *conn, int64_t cache_size)
 {
-    static const struct pragma pragmas[] = {{"PRAGMA synchronous", 2},
-                                            {"PRAGMA foreign_keys", 1},
-                                            {"PRAGMA trusted_schema", 0},
-                                            {"PRAGMA wal_autocheckpoint", 0},
-                                            {"PRAGMA cache_size", -256}};
+    const struct pragma pragmas[] = {{"PRAGMA synchronous", 2},
+                                     {"PRAGMA foreign_keys", 1},
+                                     {"PRAGMA trusted_schema", 0},
+                                     {"PRAGMA wal_autocheckpoint", 0},
+                                     {"PRAGMA cache_size", cache_size}};
     for (size_t i = 0; i < SB_COUNT(pragmas); i++) {
         int64_t value = -1;
         cr_assert_eq(sb_db_query(conn, pragmas[i].sql, SB_DB_NO_VALUES, keep, &value), SB_OK);
@@ -181,14 +181,14 @@ static void check_pragmas(struct sb_db_conn *conn)
 static enum sb_error check_writer(struct sb_db_conn *tx, void *context)
 {
     (void)context;
-    check_pragmas(tx);
+    check_pragmas(tx, -512);
     return SB_OK;
 }
 
 Test(db_open, every_connection_is_durable_and_never_checkpoints_by_itself)
 {
     migrate();
-    check_pragmas(store.reader);
+    check_pragmas(store.reader, -256);
     store_write(&store, check_writer, NULL);
 }
 

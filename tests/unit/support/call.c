@@ -15,9 +15,6 @@
 
 enum { MEMORY_MAX = 256 * 1024 * 1024, OUTPUT_MAX = 16 * 1024 * 1024, PARAMS_MAX = 64 };
 
-/* --- The site ----------------------------------------------------------------------------------
- */
-
 static const char *make_dir(struct call_site *site, const char *name)
 {
     const char *path = call_path(site, name);
@@ -83,9 +80,6 @@ bool call_file_has(struct call_site *site, const char *name, const char *text)
     free(content);
     return has;
 }
-
-/* --- A request ---------------------------------------------------------------------------------
- */
 
 struct params {
     const char *items[PARAMS_MAX + 1];
@@ -195,9 +189,6 @@ const struct call_answer *call_send(struct call_site *site, const struct call *c
     return answer;
 }
 
-/* --- An answer ---------------------------------------------------------------------------------
- */
-
 const char *call_header(const struct call_answer *answer, const char *name)
 {
     const char *found = NULL;
@@ -234,9 +225,6 @@ int64_t call_number(const struct call_answer *answer, const char *path)
     const json_t *value = call_json(answer, path);
     return json_is_integer(value) ? json_integer_value(value) : -1;
 }
-
-/* --- Users and the database --------------------------------------------------------------------
- */
 
 const char *call_token(struct call_site *site, const char *user_id)
 {

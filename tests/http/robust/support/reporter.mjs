@@ -4,6 +4,8 @@ import { inspect } from 'node:util';
 export default async function* report(source) {
     const counts = { passed: 0, failed: 0 };
     for await (const { type, data } of source) {
+        if (type === 'test:diagnostic' && !/^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) /.test(data.message))
+            yield `     ${data.message}\n`;
         if (type !== 'test:pass' && type !== 'test:fail') continue;
         if (data.details?.type === 'suite') {
             if (type === 'test:fail' && data.details.error?.failureType !== 'subtestsFailed')

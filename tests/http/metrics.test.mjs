@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { ends, serve } from './support/server.mjs';
+
+const open = await serve();
+const token = 'the-metrics-token-of-the-tests';
+const guarded = await serve({ METRICS_TOKEN: token });
+
+const label = /^([a-z_]+)="((?:[^"\\]|\\.)*)"(?:,|$)/;
+
+function parseLabels(text) {
+    const labels = {};
+    for (let rest = text ?? ''; rest !== '';) {
+        const [whole, name, value] = label.exec(rest) ?? assert.fail(`labels ${text}`);
+        labels[name] = value;
+        rest = rest.slice(whole.length);
+    }
+    return labels;
+}
+
+/** Families of the text format 0.0.4: {name: {type, help, samples: [{name, labels, value}]}}. */
+function parse(text) {
+    const families = {};
+    assert.ok(text.endsWith('\n'));
+    for (const line of text.split('\n').slice(0, -1)) {
+        const comment = /^# (HELP|TYPE) ([a-z_]+) (.+)$/.exec(line);
+        if (comment) {
+            const [, what, name, value] = comment;
+            families[name] ??= { samples: [] };
+            assert.equal(families[name][what], undefined, `${what} of ${name} twice`);
+            families[name][what] = value;
+            continue;
+        }
+        const [, name, labels, value] = /^([a-z_]+)(?:\{(.*)\})? (\d+(?:\.\d+)?)$/.exec(line) ?? assert.fail(line);
+        const family = name in families ? name : name.replace(/_(bucket|sum|count)$/, '');
+        assert.ok(families[family]?.HELP && families[family].TYPE, `${name} has no HELP and TYPE before it`);
+        families[family].samples.push({ name, labels: parseLabels(labels), value: Number(value) });
+    }
+    return families;
+}
+
+const scrape = async () => parse((await open.call('/api/metrics')).text);
+const total = (families, name, wanted) => (families[name]?.samples ?? [])
+    .filter(({ labels }) => Object.entries(wanted).every(([key, value]) => labels[key] === value))
+    .reduce((sum, { value }) => sum + value, 0);
+
+/** How much a counter moves while act runs. */
+async function moved(name, labels, act) {
+    const before = total(await scrape(), name, labels);
+    await act();
+    return total(await scrape(), name, labels) - before;
+}
+
+test('the text is the format Prometheus reads', async () => {
+    await open.call('/api/health');
+    const families = await scrape();
+    assert.equal(families.switchboard_http_requests_total.TYPE, 'counter');
+    assert.equal(families.switchboard_http_request_duration_seconds.TYPE, 'histogram');
+    for (const { samples } of Object.values(families)) {
+        const keys = samples.map(({ name, labels }) => JSON.stringify([name, labels]));
+        assert.equal(new Set(keys).size, keys.length, 'a sample is there twice');
+    }
+});
+
+test('a histogram\'s buckets only rise, and end in its count', async () => {
+    const { samples } = (await scrape()).switchboard_http_request_duration_seconds;
+    const of = (suffix) => samples.filter(({ name, labels }) =>
+        name.endsWith(suffix) && labels.endpoint === 'health');
+    const values = of('_bucket').map(({ value }) => value);
+    assert.deepEqual(values, [...values].sort((a, b) => a - b));
+    assert.equal(of('_bucket').at(-1).labels.le, '+Inf');
+    assert.equal(values.at(-1), of('_count')[0].value);
+    assert.ok(of('_sum')[0].value > 0);
+});
+
+test('requests are counted by endpoint, method and status', async () => {
+    const labels = { endpoint: 'health', method: 'GET', status: '200' };
+    assert.equal(await moved('switchboard_http_requests_total', labels, async () => {
+        for (let i = 0; i < 5; i++) await open.call('/api/health');
+    }), 5);
+});
+
+test('misses are counted as those of not-found', async () => {
+    const labels = { endpoint: 'not-found', method: 'DELETE', status: '404' };
+    assert.equal(await moved('switchboard_http_requests_total', labels,
+                             () => open.call('/api/any/path', { method: 'DELETE' })), 1);
+});
+
+test('refused credentials are counted by reason', async () => {
+    assert.equal(await moved('switchboard_auth_refused_total', { reason: 'no credential' },
+                             () => open.post('/api/calls/end', { body: {} })), 1);
+});
+
+test('database writes are counted by outcome', async () => {
+    const moves = await moved('switchboard_db_writes_total', {}, () => open.openCall());
+    assert.ok(moves >= 1, `${moves}`);
+});
+
+test('nothing a client makes up becomes a label', async () => {
+    const made = 'made-up-by-the-client';
+    await open.call(`/api/${made}?${made}=1`, { method: 'PUT', headers: [['User-Agent', made]] });
+    assert.ok(!(await open.call('/api/metrics')).text.includes(made));
+});
+
+test('HEAD tells the type without the text', async () => {
+    const response = await open.call('/api/metrics', { method: 'HEAD' });
+    assert.equal(response.status, 200);
+    assert.equal(response.text, '');
+});
+
+test('in development without METRICS_TOKEN everybody may read', async () => {
+    assert.equal((await open.call('/api/metrics', { token: 'any' })).status, 200);
+});
+
+test('with METRICS_TOKEN it is demanded', async () => {
+    const missing = await guarded.call('/api/metrics');
+    assert.equal(missing.status, 401);
+    assert.equal(missing.header('www-authenticate'), 'Bearer realm="switchboard"');
+    assert.equal((await guarded.call('/api/metrics', { token })).status, 200);
+});
+
+for (const wrong of ['another-metrics-token-of-tests', `${token}x`, token.slice(0, -1)])
+    test(`refused as METRICS_TOKEN: ${wrong}`, async () => {
+        const response = await guarded.call('/api/metrics', { token: wrong });
+        assert.equal(response.status, 401);
+        assert.match(response.header('www-authenticate'), /error="invalid_token"/);
+    });
+
+test('a user\'s token is not the METRICS_TOKEN', async () => {
+    assert.equal((await guarded.call('/api/metrics', { token: guarded.token('someone') })).status, 401);
+});
+
+ends(open, guarded);

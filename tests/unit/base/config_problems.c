@@ -1,0 +1,194 @@
+#include "base/config.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "../support/base_config.h"
+#include "base/config_table.h"
+
+TestSuite(config_problems, .init = base_config_setup, .fini = base_config_teardown);
+
+Test(config_problems, all_problems_are_collected_at_once_in_the_order_of_the_table)
+{
+    base_config_load(
+        "TURN_PORT=x\nTRUST_PROXY=x,10.0.0.0/8,y\nAPP_ENV=x\nRATE_LIMIT_A=x\nLOG_LEVEL=x\n"
+        "ALLOWED_ORIGINS=x,https://a.example,y\nENABLE_WS_PROXY=true\n",
+        SB_NEEDS_USERS);
+    static const char *const expected[] = {
+        "APP_ENV",     "LOG_LEVEL",  "ALLOWED_ORIGINS", "ALLOWED_ORIGINS", "TRUST_PROXY",
+        "TRUST_PROXY", "JWT_SECRET", "TURN_PORT",       "RATE_LIMIT_A",    "ENABLE_WS_PROXY"};
+    const struct sb_config_problem *p = base_problems;
+    for (size_t i = 0; i < SB_COUNT(expected); i++, p = p->next) {
+        cr_assert_not_null(p, "%s is missing", expected[i]);
+        cr_assert_str_eq(p->variable, expected[i]);
+    }
+    cr_assert_null(p, "%s too many", p == NULL ? "" : p->variable);
+}
+
+/* Exactly the rows that are demanded of needs are reported as not set, in order. */
+static void assert_demands(bool production, unsigned needs)
+{
+    base_config_load(production ? "APP_ENV=production\n" : "", needs);
+    const struct sb_config_problem *p = base_problems;
+    for (size_t i = 0; i < sb_config_row_count; i++) {
+        const struct sb_config_row *row = &sb_config_rows[i];
+        bool demanded =
+            row->demand == SB_DEMANDED || (production && row->demand == SB_DEMANDED_IN_PRODUCTION);
+        if (!demanded || (row->needs != 0 && (row->needs & needs) == 0))
+            continue;
+        cr_assert_not_null(p, "%s is not demanded of needs %x", row->name, needs);
+        cr_assert_str_eq(p->variable, row->name, "needs %x: %s", needs, p->variable);
+        cr_assert_not_null(strstr(p->message, "is not set"), "%s", p->message);
+        cr_assert_eq(strstr(p->message, "production") != NULL,
+                     row->demand == SB_DEMANDED_IN_PRODUCTION, "%s", p->message);
+        cr_assert_eq(p->needs, row->needs);
+        p = p->next;
+    }
+    cr_assert_null(p, "needs %x: %s", needs, p == NULL ? "" : p->variable);
+}
+
+Test(config_problems, a_variable_is_demanded_only_of_those_who_need_it)
+{
+    for (unsigned needs = 0; needs <= SB_NEEDS_ALL; needs++)
+        assert_demands(false, needs);
+}
+
+Test(config_problems, production_demands_more)
+{
+    for (unsigned needs = 0; needs <= SB_NEEDS_ALL; needs++)
+        assert_demands(true, needs);
+}
+
+Test(config_problems, production_demands_what_a_public_site_must_have)
+{
+    base_config_load("APP_ENV=production\n", SB_NEEDS_ALL);
+    static const char *const expected[] = {"PRODUCTION_DOMAIN", "JWT_SECRET",   "METRICS_TOKEN",
+                                           "JITSI_JWT_SECRET",  "JITSI_DOMAIN", "TURN_HOST"};
+    for (size_t i = 0; i < SB_COUNT(expected); i++)
+        cr_expect_eq(base_problem_count(expected[i]), 1, "%s", expected[i]);
+}
+
+Test(config_problems, a_star_origin_is_refused_in_production_alone)
+{
+    base_config_load("ALLOWED_ORIGINS=*\n", SB_NEEDS_CORE);
+    cr_assert_eq(base_config->allowed_origins.count, 1);
+    base_config_load("ALLOWED_ORIGINS=*\nAPP_ENV=production\nPRODUCTION_DOMAIN=a.example\n",
+                     SB_NEEDS_CORE);
+    cr_assert_eq(base_problem_count("ALLOWED_ORIGINS"), 1);
+    cr_assert_eq(base_config->allowed_origins.count, 0, "and not used");
+}
+
+Test(config_problems, a_set_value_that_is_wrong_is_reported_to_those_without_the_need_as_well)
+{
+    base_config_load("TURN_PORT=x\n", SB_NEEDS_CORE);
+    cr_assert_eq(base_problem_count("TURN_PORT"), 1);
+    cr_assert_null(sb_config_blocking(base_problems, SB_NEEDS_CORE), "but stops only who needs it");
+    cr_assert_not_null(sb_config_blocking(base_problems, SB_NEEDS_TURN));
+}
+
+Test(config_problems, no_problem_shows_a_secret)
+{
+    size_t secrets = 0;
+    for (size_t i = 0; i < sb_config_row_count; i++) {
+        const struct sb_config_row *row = &sb_config_rows[i];
+        if (row->type != SB_CONFIG_SECRET)
+            continue;
+        secrets++;
+        base_config_load_one(row->name, "hunter2");
+        if (row->min > 7)
+            cr_expect_eq(base_problem_count(row->name), 1, "%s", row->name);
+        for (const struct sb_config_problem *p = base_problems; p != NULL; p = p->next)
+            cr_expect_null(strstr(p->message, "hunter2"), "%s", p->message);
+    }
+    cr_assert_gt(secrets, 3);
+}
+
+Test(config_problems, no_problem_shows_the_password_of_a_database)
+{
+    base_config_load("DATABASE_URL=postgresql//user:hunter2@host/db\n", SB_NEEDS_DB);
+    cr_assert_eq(base_problem_count("DATABASE_URL"), 1);
+    cr_assert_null(strstr(base_problem_message("DATABASE_URL"), "hunter2"));
+}
+
+#define TURN "TURN_HOST=turn.example\n"
+#define LONG_SECRET "0123456789abcdef0123456789abcdef"
+
+Test(config_problems, turn_takes_a_secret_or_a_user_with_a_password)
+{
+    static const struct {
+        const char *text;
+        bool fine;
+    } rows[] = {
+        {TURN, false},
+        {TURN "TURN_USERNAME=u\n", false},
+        {TURN "TURN_PASSWORD=p\n", false},
+        {TURN "TURN_USERNAME=u\nTURN_PASSWORD=p\n", true},
+        {TURN "TURN_SECRET=" LONG_SECRET "\n", true},
+        {"TURN_USERNAME=u\n", true},
+        {"", true},
+    };
+    for (size_t i = 0; i < SB_COUNT(rows); i++) {
+        base_config_load(rows[i].text, SB_NEEDS_TURN);
+        cr_expect_eq(base_problem_count("TURN_SECRET") == 0, rows[i].fine, "%s", rows[i].text);
+    }
+}
+
+Test(config_problems, a_short_turn_secret_is_not_called_unset)
+{
+    base_config_load(TURN "TURN_SECRET=short\n", SB_NEEDS_TURN);
+    cr_assert_eq(base_problem_count("TURN_SECRET"), 1);
+    cr_assert_not_null(strstr(base_problem_message("TURN_SECRET"), "shorter"));
+}
+
+Test(config_problems, a_turn_user_holds_no_colon)
+{
+    base_config_load("TURN_USERNAME=a:b\n", SB_NEEDS_TURN);
+    cr_assert_eq(base_problem_count("TURN_USERNAME"), 1);
+}
+
+Test(config_problems, a_websocket_proxy_cannot_be_had)
+{
+    base_config_load("ENABLE_WS_PROXY=true\n", SB_NEEDS_CORE);
+    cr_assert_eq(base_problem_count("ENABLE_WS_PROXY"), 1);
+    cr_assert_not_null(sb_config_blocking(base_problems, SB_NEEDS_CORE));
+    base_config_load("ENABLE_WS_PROXY=false\n", SB_NEEDS_CORE);
+    base_config_assert_no_problem();
+}
+
+Test(config_problems, names_of_other_software_are_answered_with_a_hint)
+{
+    for (size_t i = 0; i < sb_config_foreign_count; i++) {
+        base_config_load_one(sb_config_foreigns[i].name, "true");
+        cr_expect_eq(base_problem_count(sb_config_foreigns[i].name), 1);
+        cr_expect_str_eq(base_problem_message(sb_config_foreigns[i].name),
+                         sb_config_foreigns[i].hint);
+    }
+}
+
+Test(config_problems, a_public_domain_in_development_is_a_warning_that_stops_nothing)
+{
+    base_config_load("PRODUCTION_DOMAIN=www.example.com\n", SB_NEEDS_CORE);
+    cr_assert_eq(base_problem_count("APP_ENV"), 1);
+    cr_assert(base_problems->warning);
+    cr_assert_null(sb_config_blocking(base_problems, SB_NEEDS_ALL));
+    base_config_load("PRODUCTION_DOMAIN=localhost\n", SB_NEEDS_CORE);
+    base_config_assert_no_problem();
+}
+
+Test(config_problems, blocking_gives_the_first_error_that_concerns)
+{
+    struct sb_config_problem third = {"THIRD", "", 0, false, NULL};
+    struct sb_config_problem second = {"SECOND", "", SB_NEEDS_DB | SB_NEEDS_TURN, false, &third};
+    struct sb_config_problem first = {"FIRST", "", 0, true, &second};
+    cr_assert_eq(sb_config_blocking(&first, SB_NEEDS_DB), &second);
+    cr_assert_eq(sb_config_blocking(&first, SB_NEEDS_TURN | SB_NEEDS_JITSI), &second);
+    cr_assert_eq(sb_config_blocking(&first, SB_NEEDS_JITSI), &third);
+    cr_assert_eq(sb_config_blocking(&first, SB_NEEDS_CORE), &third);
+    cr_assert_null(sb_config_blocking(NULL, SB_NEEDS_ALL));
+}
+
+Test(config_problems, unknown_variables_are_nobodys_business)
+{
+    base_config_load("SOMETHING_ELSE=1\nPATH=/bin\n", SB_NEEDS_CORE);
+    base_config_assert_no_problem();
+}
