@@ -135,7 +135,8 @@ static int inspect(const struct sb_config *config)
     while (length > 0 && strchr("\r\n ", text[length - 1]) != NULL)
         length--;
     enum sb_jws_result result =
-        sb_jws_verify(config->arena, text, length, &key, 1, types, &payload, &payload_length);
+        sb_jws_verify(config->arena, text, length, &(struct sb_jws_rules){&key, 1, types}, &payload,
+                      &payload_length);
     if (result != SB_JWS_OK)
         return refused(sb_jws_result_text(result));
     printf("%s\n", payload);

@@ -166,12 +166,11 @@ static bool key_named(const struct sb_jws_key *key, const char *kid)
 
 /* Tries the keys that the token can mean. The key's algorithm decides; the header must agree. */
 static enum sb_jws_result try_keys(const struct header *header, const struct token *token,
-                                   const struct bytes *signature, const struct sb_jws_key *keys,
-                                   size_t count)
+                                   const struct bytes *signature, const struct sb_jws_rules *rules)
 {
     enum sb_jws_result result = SB_JWS_NO_KEY;
-    for (size_t i = 0; i < count; i++) {
-        const struct sb_jws_key *key = &keys[i];
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct sb_jws_key *key = &rules->keys[i];
         const struct algorithm *algorithm =
             (size_t)key->alg < SB_JWS_ALG__MAX ? &algorithms[key->alg] : NULL;
         if (algorithm == NULL || !key_named(key, header->kid) || !algorithm->usable(key))
@@ -191,21 +190,19 @@ static enum sb_jws_result try_keys(const struct header *header, const struct tok
 /* The type comes first: it tells a token of another kind, which somebody else may have to judge,
  * from a bad one. */
 static enum sb_jws_result judge(struct sb_arena *arena, const struct header *header,
-                                const struct token *token, const struct sb_jws_key *keys,
-                                size_t count, const char *const *types)
+                                const struct token *token, const struct sb_jws_rules *rules)
 {
-    if (!type_expected(header->typ, types))
+    if (!type_expected(header->typ, rules->types))
         return SB_JWS_BAD_TYP;
     if (has_forbidden(header->json))
         return SB_JWS_FORBIDDEN_HEADER;
     struct bytes signature;
     enum sb_jws_result decoded = decode(arena, &token->signature, &signature);
-    return decoded == SB_JWS_OK ? try_keys(header, token, &signature, keys, count) : decoded;
+    return decoded == SB_JWS_OK ? try_keys(header, token, &signature, rules) : decoded;
 }
 
 enum sb_jws_result sb_jws_verify(struct sb_arena *arena, const char *token, size_t length,
-                                 const struct sb_jws_key *keys, size_t count,
-                                 const char *const *types, const char **payload,
+                                 const struct sb_jws_rules *rules, const char **payload,
                                  size_t *payload_length)
 {
     struct token parts;
@@ -217,7 +214,7 @@ enum sb_jws_result sb_jws_verify(struct sb_arena *arena, const char *token, size
     enum sb_jws_result result = parse_header(arena, &parts.header, &header);
     if (result != SB_JWS_OK)
         return result;
-    result = judge(arena, &header, &parts, keys, count, types);
+    result = judge(arena, &header, &parts, rules);
     json_decref(header.json);
     struct bytes decoded;
     if (result == SB_JWS_OK)

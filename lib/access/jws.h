@@ -46,14 +46,20 @@ enum sb_jws_result {
 /* A few words on result, such as "the signature does not match". */
 SB_RETURNS_NONNULL const char *sb_jws_result_text(enum sb_jws_result result);
 
-/* Verifies token (length bytes, not NUL-terminated) with whichever of the count keys fits: those
- * with the token's kid, or without one, whose algorithm is the header's, are tried in turn. types
- * is a NULL-terminated list of the accepted `typ` values (compared without case, RFC 7515 section
- * 4.1.9; a missing `typ` is accepted only if the list begins with ""). On SB_JWS_OK *payload is in
- * arena, NUL-terminated behind *payload_length; else the results are untouched. */
+/* What a token must satisfy. */
+struct sb_jws_rules {
+    const struct sb_jws_key *keys;
+    size_t count;
+    /* The accepted `typ` values, NULL-terminated, compared without case (RFC 7515 section 4.1.9);
+     * a missing `typ` is accepted only if the list begins with "". */
+    const char *const *types;
+};
+
+/* Verifies token (length bytes, not NUL-terminated) with whichever of the keys fits: those with the
+ * token's kid, or without one, whose algorithm is the header's, are tried in turn. On SB_JWS_OK
+ * *payload is in arena, NUL-terminated behind *payload_length; else the results are untouched. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_jws_result
 sb_jws_verify(struct sb_arena *arena, const char *token, size_t length,
-              const struct sb_jws_key *keys, size_t count, const char *const *types,
-              const char **payload, size_t *payload_length);
+              const struct sb_jws_rules *rules, const char **payload, size_t *payload_length);
 
 #endif

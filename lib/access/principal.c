@@ -46,13 +46,6 @@ static enum sb_error add_user(struct sb_db_conn *tx, void *context)
     return sb_users_ensure(tx, user);
 }
 
-static int64_t row_role(unsigned roles)
-{
-    if (roles & 1u << SB_ROLE_SERVICE)
-        return SB_ROLE_SERVICE;
-    return roles & 1u << SB_ROLE_STAFF ? SB_ROLE_STAFF : SB_ROLE_USER;
-}
-
 /* Reads the user's row, made now if this is its first use. */
 static enum sb_error read_user(const struct sb_principal_input *input,
                                const struct sb_claims *claims, struct sb_user *user)
@@ -60,10 +53,11 @@ static enum sb_error read_user(const struct sb_principal_input *input,
     enum sb_error error = sb_users_find(input->reader, input->arena, claims->sub, user);
     if (error != SB_E_NOT_FOUND)
         return error;
+    /* The row's role is the administrator's to give: one of the token's would outlive the token. */
     struct sb_user first = {
         .id = claims->sub,
         .name = claims->name == NULL ? claims->sub : claims->name,
-        .role = row_role(claims->roles),
+        .role = SB_ROLE_USER,
         .created_at_ms = input->now_ms,
     };
     error = sb_db_write(input->db, add_user, &first, SB_DB_WRITE_DEADLINE_MS);
@@ -105,8 +99,9 @@ static struct answer jwt_source(const struct sb_principal_input *input, const ch
                                    .secret_length = secret == NULL ? 0 : strlen(secret)};
     const char *payload;
     size_t length;
-    enum sb_jws_result result = sb_jws_verify(input->arena, token, strnlen(token, SB_JWS_MAX + 1),
-                                              &key, 1, types, &payload, &length);
+    enum sb_jws_result result =
+        sb_jws_verify(input->arena, token, strnlen(token, SB_JWS_MAX + 1),
+                      &(struct sb_jws_rules){&key, 1, types}, &payload, &length);
     if (result == SB_JWS_BAD_TYP)
         return (struct answer){.reason = sb_jws_result_text(result)};
     if (result == SB_JWS_NO_MEMORY)

@@ -35,10 +35,9 @@ struct sb_principal_input {
 };
 
 /* Finds the principal; its texts are in the arena. A user has its row made at its first use, with
- * the token's name and role, and read every time: the row's role adds to the token's. A participant
- * has the role of a user alone.
- * SB_OK: *principal is set, anonymous where there is no credential.
- * SB_E_UNAUTHENTICATED: a credential was refused. SB_E_FORBIDDEN: the user is disabled.
+ * the token's name and the role user, and read every time: its role adds to the token's. A
+ * participant has the role of a user alone. SB_OK: *principal is set, anonymous where there is no
+ * credential. SB_E_UNAUTHENTICATED: a credential was refused. SB_E_FORBIDDEN: the user is disabled.
  * SB_E_UNAVAILABLE, SB_E_MISCONFIGURED: a user's row cannot be read (fail closed), or out of
  * memory. A participant passes while its row cannot be read: recording must not depend on the
  * database. On every failure *reason (a literal, for the log) says why and *principal is untouched.

@@ -80,8 +80,9 @@ static enum sb_jws_result verify(struct sb_arena *arena, const struct sb_config 
     bool derived = derive_key(config, secret);
     struct sb_jws_key key = {.alg = SB_JWS_HS256, .secret = secret, .secret_length = sizeof secret};
     /* Without a key it is still told whether the text is a ticket. */
-    enum sb_jws_result result = sb_jws_verify(arena, text, strnlen(text, SB_JWS_MAX + 1), &key,
-                                              derived ? 1 : 0, types, payload, length);
+    enum sb_jws_result result =
+        sb_jws_verify(arena, text, strnlen(text, SB_JWS_MAX + 1),
+                      &(struct sb_jws_rules){&key, derived ? 1 : 0, types}, payload, length);
     sb_wipe(secret, sizeof secret);
     return result;
 }

@@ -154,7 +154,7 @@ static void end_content(struct sb_buf *out)
 
 static void write_success(struct sb_buf *out, const struct sb_route *route, int status)
 {
-    char text[8];
+    char text[12];
     snprintf(text, sizeof text, "%d", status);
     sb_json_key(out, text);
     sb_json_open(out, '{');
@@ -196,7 +196,7 @@ static unsigned long long pipeline_errors(const struct sb_route *route, bool cat
 /* The codes of one status, as its description: "not_found", "misconfigured, unavailable". */
 static void write_error(struct sb_buf *out, unsigned long long errors, int status, bool report)
 {
-    char text[8];
+    char text[12];
     struct sb_buf codes;
     char storage[256];
     sb_buf_init_fixed(&codes, storage, sizeof storage);

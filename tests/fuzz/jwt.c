@@ -31,7 +31,8 @@ static void check_stranger(struct sb_arena *arena, const struct sb_jws_key *key,
 {
     const char *payload = "untouched";
     size_t length = 42;
-    FUZZ_REQUIRE(sb_jws_verify(arena, text, size, key, 1, types, &payload, &length) != SB_JWS_OK);
+    FUZZ_REQUIRE(sb_jws_verify(arena, text, size, &(struct sb_jws_rules){key, 1, types}, &payload,
+                               &length) != SB_JWS_OK);
     FUZZ_REQUIRE(strcmp(payload, "untouched") == 0 && length == 42);
     struct sb_config config = {.jwt_secret = secret};
     struct sb_ticket ticket;
@@ -101,7 +102,8 @@ static void check_signed(struct sb_arena *arena, const struct sb_jws_key *key, c
     char *token = sign(arena, text, header_length, newline + 1, given);
     const char *payload;
     size_t length;
-    if (sb_jws_verify(arena, token, strlen(token), key, 1, types, &payload, &length) != SB_JWS_OK)
+    if (sb_jws_verify(arena, token, strlen(token), &(struct sb_jws_rules){key, 1, types}, &payload,
+                      &length) != SB_JWS_OK)
         return;
     check_header(text, header_length);
     FUZZ_REQUIRE(length == given && memcmp(payload, newline + 1, given) == 0);
@@ -109,8 +111,8 @@ static void check_signed(struct sb_arena *arena, const struct sb_jws_key *key, c
     check_claims(arena, payload, length);
     char *bit = token + strlen(token) - 2 - size % 40;
     *bit = *bit == 'A' ? 'B' : 'A';
-    FUZZ_REQUIRE(sb_jws_verify(arena, token, strlen(token), key, 1, types, &payload, &length) !=
-                 SB_JWS_OK);
+    FUZZ_REQUIRE(sb_jws_verify(arena, token, strlen(token), &(struct sb_jws_rules){key, 1, types},
+                               &payload, &length) != SB_JWS_OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

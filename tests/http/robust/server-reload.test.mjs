@@ -21,8 +21,22 @@ before(async () => {
 });
 after(async () => {
     await web?.stop();
-    if (process.env.KEEP) console.error(site.dir); else site.remove();
+    site.remove();
 });
+
+const processes = () => ['health', 'calls/start']
+    .map((name) => processesRunning(path.join(site.cgiBin, name)).length).join();
+
+// Apache hangs those requests that are asking mod_fcgid 2.3.9 for one more process in the moment of
+// the reload: its manager ends without an answer to them. So it is reloaded when it has as many
+// processes as the load needs.
+async function settled(results) {
+    for (;;) {
+        const [before, from] = [processes(), results.length];
+        await until('answers go on', () => results.length >= from + BETWEEN, 20000);
+        if (server !== 'apache' || processes() === before) return;
+    }
+}
 
 test(`a graceful reload by ${RELOAD} loses nothing`, async (t) => {
     const threads = site.seedThreads('user1', 'reload', 20000);
@@ -33,12 +47,11 @@ test(`a graceful reload by ${RELOAD} loses nothing`, async (t) => {
     });
     const { results } = running;
     try {
-        await until('answers', () => results.length >= BETWEEN, 20000);
         for (let i = 0; i < RELOADS; i++) {
-            const before = results.length;
+            await settled(results);
             process.kill(web.master, RELOAD);
-            await until('answers go on', () => results.length >= before + BETWEEN, 20000);
         }
+        await settled(results);
     } finally {
         await running.stop();
     }

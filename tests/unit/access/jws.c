@@ -31,8 +31,8 @@ TestSuite(jws, .init = setup, .fini = teardown);
 static enum sb_jws_result verify_with(const struct sb_jws_key *keys, size_t count,
                                       const char *const *types, const char *token)
 {
-    return sb_jws_verify(arena, token, strlen(token), keys, count, types, &payload,
-                         &payload_length);
+    return sb_jws_verify(arena, token, strlen(token), &(struct sb_jws_rules){keys, count, types},
+                         &payload, &payload_length);
 }
 
 static enum sb_jws_result verify(const char *token)
@@ -148,12 +148,13 @@ Test(jws, refuses_a_nul_byte_within_the_token)
 {
     char *token = good_token();
     size_t length = strlen(token);
-    cr_assert_eq(
-        sb_jws_verify(arena, token, length + 1, &key, 1, jwt_or_none, &payload, &payload_length),
-        SB_JWS_BAD_BASE64);
-    cr_assert_eq(
-        sb_jws_verify(arena, token, length, &key, 1, jwt_or_none, &payload, &payload_length),
-        SB_JWS_OK);
+    cr_assert_eq(sb_jws_verify(arena, token, length + 1,
+                               &(struct sb_jws_rules){&key, 1, jwt_or_none}, &payload,
+                               &payload_length),
+                 SB_JWS_BAD_BASE64);
+    cr_assert_eq(sb_jws_verify(arena, token, length, &(struct sb_jws_rules){&key, 1, jwt_or_none},
+                               &payload, &payload_length),
+                 SB_JWS_OK);
 }
 
 static char *token_of_length(size_t length)
@@ -293,13 +294,15 @@ Test(jws, says_when_memory_ran_out)
     const char *token = token_of_length(SB_JWS_MAX);
     enum sb_jws_result result = SB_JWS_OK;
     for (int i = 0; i < 16 && result == SB_JWS_OK; i++)
-        result = sb_jws_verify(small, token, SB_JWS_MAX, &key, 1, jwt_or_none, &payload,
-                               &payload_length);
+        result =
+            sb_jws_verify(small, token, SB_JWS_MAX, &(struct sb_jws_rules){&key, 1, jwt_or_none},
+                          &payload, &payload_length);
     cr_assert_eq(result, SB_JWS_NO_MEMORY);
     sb_arena_reset(small);
-    cr_assert_eq(
-        sb_jws_verify(small, token, SB_JWS_MAX, &key, 1, jwt_or_none, &payload, &payload_length),
-        SB_JWS_OK);
+    cr_assert_eq(sb_jws_verify(small, token, SB_JWS_MAX,
+                               &(struct sb_jws_rules){&key, 1, jwt_or_none}, &payload,
+                               &payload_length),
+                 SB_JWS_OK);
     sb_arena_free(small);
 }
 

@@ -32,8 +32,8 @@ TestSuite(jws_header, .init = setup, .fini = teardown);
 static enum sb_jws_result verify_with(const struct sb_jws_key *keys, size_t count,
                                       const char *const *types, const char *token)
 {
-    return sb_jws_verify(arena, token, strlen(token), keys, count, types, &payload,
-                         &payload_length);
+    return sb_jws_verify(arena, token, strlen(token), &(struct sb_jws_rules){keys, count, types},
+                         &payload, &payload_length);
 }
 
 static enum sb_jws_result verify(const char *token)

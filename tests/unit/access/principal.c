@@ -214,11 +214,11 @@ Test(principal, names_a_user_without_a_name_after_its_id)
     cr_assert_eq(store_number(&store, "SELECT count(*) FROM users WHERE name = 'u1'"), 1);
 }
 
-Test(principal, keeps_the_highest_role_of_the_first_token)
+Test(principal, does_not_keep_a_role_of_the_token_in_the_row)
 {
     cr_assert_eq(find_user(",\"roles\":[\"staff\",\"service\"]"), SB_OK);
     cr_assert_eq(principal.roles, USER | STAFF | SERVICE);
-    cr_assert_eq(store_number(&store, "SELECT count(*) FROM users WHERE role = 'service'"), 1);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM users WHERE role = 'user'"), 1);
 }
 
 Test(principal, adds_the_rows_role_to_the_tokens)

@@ -185,6 +185,7 @@ const struct call_answer *call_send(struct call_site *site, const struct call *c
     sb_pipeline_run(&site->worker, &gateway);
     cr_assert_eq(sb_arena_used(site->worker.arena), 0);
     struct call_answer *answer = parse(site, &request.output);
+    answer->body_read = request.body_read;
     sb_buf_free(&request.output);
     return answer;
 }

@@ -40,7 +40,8 @@ struct call_answer {
     const char *head; /* the lines behind the status line, each with "\r\n" */
     const char *body; /* NUL-terminated */
     size_t body_length;
-    json_t *json; /* the body if it is an object without duplicate keys, else NULL */
+    size_t body_read; /* bytes of the request's body that were read */
+    json_t *json;     /* the body if it is an object without duplicate keys, else NULL */
     struct sb_arena *memory;
     struct call_answer *next;
 };

@@ -44,9 +44,9 @@ static void make(const struct sb_jitsi_guest *who)
     const char *payload;
     size_t length;
     cr_assert_eq(sb_jitsi_room(arena, &config, "call-7_x", who, NOW_MS, &room), SB_OK);
-    cr_assert_eq(
-        sb_jws_verify(arena, room.jwt, strlen(room.jwt), &key, 1, types, &payload, &length),
-        SB_JWS_OK);
+    cr_assert_eq(sb_jws_verify(arena, room.jwt, strlen(room.jwt),
+                               &(struct sb_jws_rules){&key, 1, types}, &payload, &length),
+                 SB_JWS_OK);
     claims = json_loadb(payload, length, JSON_REJECT_DUPLICATES, NULL);
     cr_assert_not_null(claims);
 }
