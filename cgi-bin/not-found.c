@@ -16,7 +16,9 @@ const struct sb_endpoint sb_endpoint = {
                                          .path = "",
                                          .handler = not_found,
                                          .access = SB_ACCESS_PUBLIC,
-                                         .body = SB_BODY_STREAM, /* whatever it holds is not read */
+                                         /* Whatever it is sent is not read. */
+                                         .body = SB_BODY_STREAM,
+                                         .body_max = INT64_MAX,
                                          .errors = SB_ERRORS(SB_E_NOT_FOUND),
                                          .summary = "No endpoint has this path"},
                                         {.handler = NULL}},

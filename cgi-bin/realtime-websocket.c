@@ -19,7 +19,9 @@ const struct sb_endpoint sb_endpoint = {
                                          .handler = gone,
                                          .access = SB_ACCESS_PUBLIC,
                                          .limiter_failure = SB_FAIL_OPEN,
-                                         .body = SB_BODY_STREAM, /* whatever it holds is not read */
+                                         /* Whatever it is sent is not read. */
+                                         .body = SB_BODY_STREAM,
+                                         .body_max = INT64_MAX,
                                          .errors = SB_ERRORS(SB_E_GONE),
                                          .summary = "Gone: use WebRTC with a client secret"},
                                         {.handler = NULL}},

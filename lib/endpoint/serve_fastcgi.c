@@ -37,6 +37,8 @@ struct pool {
     bool finished; /* the backlog is drained: nobody leads any more */
     bool deaf;     /* all workers ended though nobody asked for it */
     int stop_fd, drained;
+    pthread_t last_ended; /* where any_ended */
+    bool any_ended;
 };
 
 static void *work(void *context);
@@ -48,7 +50,6 @@ static bool add_worker(struct pool *pool)
     pthread_t thread;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     bool made = pthread_create(&thread, &attributes, work, pool) == 0;
     pthread_attr_destroy(&attributes);
     pool->threads += made;
@@ -169,6 +170,26 @@ static void serve(struct sb_worker *worker, struct sb_fcgi *fcgi, int fd)
     sb_fcgi_end(fcgi);
 }
 
+/* The worker's last act. Each joins the one that ended before it and the main thread the last, so
+ * that none is still inside a library's clean-up when the process exits. */
+static void leave(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pthread_t before = pool->last_ended;
+    bool any = pool->any_ended;
+    pool->last_ended = pthread_self();
+    pool->any_ended = true;
+    pool->threads--;
+    if (pool->threads == 0 && !pool->stopping) {
+        pool->deaf = true;
+        kill(getpid(), SIGTERM); /* the server starts another that may do better */
+    }
+    pthread_cond_signal(&pool->ended);
+    pthread_mutex_unlock(&pool->lock);
+    if (any)
+        pthread_join(before, NULL);
+}
+
 static void *work(void *context)
 {
     struct pool *pool = context;
@@ -180,14 +201,7 @@ static void *work(void *context)
         sb_worker_close(&worker);
     }
     sb_fcgi_free(fcgi);
-    pthread_mutex_lock(&pool->lock);
-    pool->threads--;
-    if (pool->threads == 0 && !pool->stopping) {
-        pool->deaf = true;
-        kill(getpid(), SIGTERM); /* the server starts another that may do better */
-    }
-    pthread_cond_signal(&pool->ended);
-    pthread_mutex_unlock(&pool->lock);
+    leave(pool);
     return NULL;
 }
 
@@ -251,6 +265,8 @@ int sb_serve_fastcgi(struct sb_runtime *runtime)
         SB_LOG(SB_LOG_WARN, "stop.forced", NULL, SB_LOG_INT("requests", pool.threads));
         _exit(EXIT_SUCCESS); /* threads still use what an orderly exit would free */
     }
+    if (pool.any_ended)
+        pthread_join(pool.last_ended, NULL);
     sb_runtime_close(runtime);
     return pool.deaf ? EXIT_FAILURE : EXIT_SUCCESS;
 }

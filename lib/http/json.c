@@ -1,6 +1,7 @@
 #include "http/json.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 /* Jansson allows 2,048 levels; brackets are counted outside of strings before it sees the text. */
 static bool depth_ok(const char *text, size_t length)
@@ -25,7 +26,8 @@ static bool depth_ok(const char *text, size_t length)
 
 json_t *sb_json_parse_object(const char *text, size_t length)
 {
-    if (!depth_ok(text, length))
+    /* Jansson passes over a NUL behind a number. */
+    if (!depth_ok(text, length) || memchr(text, '\0', length) != NULL)
         return NULL;
     json_error_t error;
     json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);

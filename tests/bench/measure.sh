@@ -21,18 +21,20 @@ cpu_ms() {
         awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); sum += $12 + $13 } END { print sum * 1000 / hz }'
 }
 
-# timed PIDS ROUND...: the round, with the CPU time of the program's processes a request.
+# timed PIDS ROUND...: the round, with the CPU time a request took in the program's processes and in
+# the servers'.
 timed() {
     local pids=$1 before after summary
     shift
-    # shellcheck disable=SC2086 # a list of numbers
-    before=$(cpu_ms $pids)
+    # shellcheck disable=SC2086 # lists of numbers
+    before="$(cpu_ms $pids) $(cpu_ms $servers)"
     summary=$(round "$@") || exit 1
     sleep 0.3 # for what wrk has not waited for
     # shellcheck disable=SC2086
-    after=$(cpu_ms $pids)
-    jq -c --argjson ms "$(awk "BEGIN { print $after - $before }")" \
-        '. + {cpu_us: ($ms * 1000 / .requests)}' <<<"$summary"
+    after="$(cpu_ms $pids) $(cpu_ms $servers)"
+    awk '{ print $3 - $1, $4 - $2 }' <<<"$before $after" | tr ' ' '\n' |
+        jq -sc --argjson round "$summary" '$round + {cpu_us: (.[0] * 1000 / $round.requests),
+            server_us: (.[1] * 1000 / $round.requests)}'
 }
 
 # health SERVER WHO URL PIDS

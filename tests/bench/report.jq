@@ -6,7 +6,8 @@ def median: sort | if length % 2 == 1 then .[length / 2 | floor]
 def percentile($p): sort | .[(length * $p / 100 | ceil) - 1];
 def round_to($n): . * $n | round / $n;
 def column: {rps: (map(.rps) | median | round), p50_ms: (map(.p50_ms) | median),
-    p99_ms: (map(.p99_ms) | median), max_ms: (map(.max_ms) | max), cpu_us: (map(.cpu_us) | median | round_to(10)), requests: (map(.requests) | add),
+    p99_ms: (map(.p99_ms) | median), max_ms: (map(.max_ms) | max), cpu_us: (map(.cpu_us) | median | round_to(10)),
+    server_us: (map(.server_us) | median | round_to(10)), requests: (map(.requests) | add),
     rounds: length};
 def ratio($a; $b; field): [$a, $b] | transpose | map((.[0] | field) / (.[1] | field))
     | {median: (median | round_to(1000)), least: (min | round_to(1000)), most: (max | round_to(1000))};

@@ -2,8 +2,8 @@
 
 def pad($n): tostring | . + (" " * ([$n - length, 1] | max));
 def lpad($n): tostring | (" " * ([$n - length, 0] | max)) + .;
-def row($name; $c): "  \($name | pad(26))\($c.rps | lpad(9))\($c.p50_ms | lpad(10))\($c.p99_ms | lpad(10))\($c.max_ms | lpad(10))\($c.cpu_us | lpad(12))";
-def head: "  \("" | pad(26))\("req/s" | lpad(9))\("p50 ms" | lpad(10))\("p99 ms" | lpad(10))\("max ms" | lpad(10))\("its CPU us" | lpad(12))";
+def row($name; $c): "  \($name | pad(26))\($c.rps | lpad(9))\($c.p50_ms | lpad(10))\($c.p99_ms | lpad(10))\($c.max_ms | lpad(10))\($c.cpu_us | lpad(10))\($c.server_us | lpad(10))";
+def head: "  \("" | pad(26))\("req/s" | lpad(9))\("p50 ms" | lpad(10))\("p99 ms" | lpad(10))\("max ms" | lpad(10))\("CPU us" | lpad(10))\("server us" | lpad(10))";
 def verdict($ok): if $ok then "met" else "MISSED" end;
 def span: "\(.median) (rounds \(.least) to \(.most))";
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import test from 'node:test';
+import { byServer } from './support/context.mjs';
 import { ends, serve } from './support/server.mjs';
 import { nowS, sign } from './support/tokens.mjs';
 
@@ -90,19 +91,15 @@ const refused = {
     'with two parts': () => sign(key, claims()).split('.').slice(0, 2).join('.'),
     'with a changed payload': () => sign(key, claims()).replace(/\.[^.]+\./, '.eyJzdWIiOiJyb290In0.'),
     'that is no token': () => 'no-token-at-all',
-    'over 8 KiB': () => sign(key, claims({ name: 'x'.repeat(7000), more: 'x'.repeat(2000) })),
 };
 for (const [what, token] of Object.entries(refused))
-    test(`refused: a token ${what}`, async () => {
-        const made = token();
-        // The servers have limits of their own, at 8 KiB for nginx and Apache.
-        if (made.length > 8000) {
-            const response = await plain.raw(plain.bytes({ method: 'POST', target, token: made }), 'POST');
-            assert.ok([400, 401, 431].includes(response.status), `${response.status}`);
-        } else {
-            await assertRefused(plain, { token: made });
-        }
-    });
+    test(`refused: a token ${what}`, () => assertRefused(plain, { token: token() }));
+
+test('a token over 8 KiB is refused by the server already', async () => {
+    const token = sign(key, claims({ more: 'x'.repeat(8000) }));
+    const response = await plain.raw(plain.bytes({ method: 'POST', target, token }), 'POST');
+    assert.equal(response.status, byServer({ lighttpd: 431, apache: 400, nginx: 400 }));
+});
 
 for (const header of ['Basic dXNlcjpwYXNz', 'Bearer', 'Bearer ', 'Token abc', 'Bearer a b'])
     test(`refused: the credential "${header}"`, () =>
@@ -123,12 +120,12 @@ test('why a token was refused is in the audit log alone', async () => {
     assert.ok(!response.text.includes('expired'));
 });
 
-test('a user nobody knew gets a row at the first use, with the token\'s name and role', async () => {
+test('a user nobody knew gets a row at the first use: the token\'s name, but not its role', async () => {
     const sub = `user-${randomUUID()}`;
     await assertTaken(plain, sign(key, claims({ sub, name: 'First Timer', role: 'staff' })));
     const rows = plain.run('user', 'list', '--json').trim().split('\n').map((row) => JSON.parse(row));
     const { name, role, disabled } = rows.find(({ id }) => id === sub);
-    assert.deepEqual({ name, role, disabled }, { name: 'First Timer', role: 'staff', disabled: false });
+    assert.deepEqual({ name, role, disabled }, { name: 'First Timer', role: 'user', disabled: false });
 });
 
 test('a disabled user is 403, and is let in again once enabled', async () => {

@@ -101,11 +101,15 @@ test('another member\'s ticket does not', async () => {
     assert.equal((await end(ticket, call.id)).status, 403);
 });
 
-test('a ticket is good for its own call alone', async () => {
-    const { mod, call } = await server.openCall();
-    const other = await server.openCall();
+test('a ticket is good for its own call alone, not for the next of the same thread', async () => {
+    const { id, mod, call } = await server.openCall();
     const { ticket } = await server.join(mod, call);
-    assert.equal((await end(ticket, other.call.id)).status, 404);
+    await end(mod.token, call.id);
+    const next = await server.post('/api/calls/start',
+        { token: mod.token, body: { threadId: id, kind: 'audio' } });
+    assert.equal(next.status, 201);
+    assert.equal((await end(ticket, next.json().call.id)).status, 404);
+    assert.equal((await end(ticket, call.id)).status, 200);
 });
 
 test('a ticket that was changed, or signed with the users\' secret, is refused', async () => {

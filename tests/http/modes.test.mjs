@@ -49,7 +49,7 @@ test('others cannot connect to a socket', () => {
     // lighttpd makes its sockets by its umask: the directory they lie in keeps others out.
     const closed = byServer({ lighttpd: false, apache: true, nginx: true });
     for (const { name, mode } of sockets) {
-        if (closed) assert.equal(mode & 0o177, 0, name);
+        if (closed) assert.equal(mode & 0o077, 0, name);
         else assert.equal(octal(all('RUN_DIR'))[path.dirname(name)], '700', name);
     }
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import test from 'node:test';
+import { byServer } from './support/context.mjs';
 import { eventually } from './support/poll.mjs';
 import { ends, serve } from './support/server.mjs';
 import { nowS, sign } from './support/tokens.mjs';
@@ -167,6 +168,15 @@ test('trusted proxies are stepped over, from the right, as far as they reach', a
 test('an element that is no address ends the walk', async () => {
     const proxy = `10.9.${Math.floor(Math.random() * 256)}.${Math.floor(Math.random() * 256)}`;
     assert.equal((await exhaust(() => from(`${freshAddress()}, unknown, ${proxy}`))).status, 429);
+});
+
+test('two X-Forwarded-For lines are one list, but nginx before 1.23 does not join them', async () => {
+    const address = freshAddress();
+    const ask = () => from(freshAddress(), '/api/config', { headers: [['X-Forwarded-For', address]] });
+    if (byServer({ lighttpd: true, apache: true, nginx: false }))
+        assert.equal((await exhaust(ask)).status, 429);
+    else
+        assert.equal((await ask()).json().error.code, 'invalid_request');
 });
 
 test('X_Forwarded_For is not X-Forwarded-For', async () => {

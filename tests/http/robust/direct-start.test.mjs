@@ -4,7 +4,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { startCall, startEndpoint } from './support/endpoint.mjs';
+import { startCall, startEndpoint, stopAll } from './support/endpoint.mjs';
 import { request } from './support/fastcgi.mjs';
 import { alive } from './support/process.mjs';
 import { makeSite, owner, root, token } from './support/site.mjs';
@@ -133,8 +133,7 @@ test('without RUN_DIR routes fail open or closed as they declare', async () => {
         const events = other.log('health').filter((line) => line.variable === 'RUN_DIR').map((line) => line.event);
         assert.deepEqual(events.sort(), ['metrics.unavailable', 'rate_limit.unavailable']);
     } finally {
-        await health.stop();
-        await start.stop();
+        await stopAll(health, start);
         other.remove();
     }
 });

@@ -27,9 +27,13 @@ after(async () => {
 const processes = () => ['health', 'calls/start']
     .map((name) => processesRunning(path.join(site.cgiBin, name)).length).join();
 
-// Apache hangs those requests that are asking mod_fcgid 2.3.9 for one more process in the moment of
-// the reload: its manager ends without an answer to them. So it is reloaded when it has as many
-// processes as the load needs.
+// mod_fcgid 2.3.9 never answers a request that asks for one more process just when the reload ends
+// its process manager (procmgr_send_spawn_cmd() waits for a byte for ever), about one in 20 reloads
+// and more while processes are few. So Apache is reloaded when it has as many as the load needs,
+// and even then a request may hang; its client gives up, asks again, and must be served.
+const HANGS = server === 'apache' ? RELOADS * 4 : 0;
+const GIVE_UP_MS = 6000;
+
 async function settled(results) {
     for (;;) {
         const [before, from] = [processes(), results.length];
@@ -40,9 +44,12 @@ async function settled(results) {
 
 test(`a graceful reload by ${RELOAD} loses nothing`, async (t) => {
     const threads = site.seedThreads('user1', 'reload', 20000);
-    let next = 0;
+    let next = 0, hangs = 0;
     const running = load(12, async (i) => {
-        const answer = i % 3 === 0 ? await web.start(threads[next++]) : await web.get('/api/health');
+        const thread = i % 3 === 0 ? threads[next++] : null;
+        const ask = () => (thread ? web.start(thread, GIVE_UP_MS) : web.get('/api/health', { timeout: GIVE_UP_MS }));
+        let answer = await ask();
+        if (answer.error?.message === 'timeout' && hangs++ < HANGS) answer = await ask();
         return { status: answer.status, why: answer.error?.message ?? answer.text };
     });
     const { results } = running;
@@ -56,7 +63,7 @@ test(`a graceful reload by ${RELOAD} loses nothing`, async (t) => {
         await running.stop();
     }
     const bad = results.filter(({ status }) => status !== 200 && status !== 201);
-    t.diagnostic(`${results.length} requests, ${bad.length} bad`);
+    t.diagnostic(`${results.length} requests, ${RELOADS} reloads, ${hangs} hung, ${bad.length} bad`);
     assert.deepEqual(bad, []);
     assert.equal(Number(site.sql('SELECT count(*) FROM calls')), results.filter(({ status }) => status === 201).length);
 });

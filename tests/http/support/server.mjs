@@ -8,7 +8,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
-import { asRoot, build, root, server as kind } from './context.mjs';
+import { build, root, server as kind } from './context.mjs';
 import { assertContract } from './contract.mjs';
 import { assertLogs, logLines } from './logs.mjs';
 import { eventually } from './poll.mjs';
@@ -266,5 +266,3 @@ export function ends(...servers) {
         }
     });
 }
-
-export { asRoot, kind };

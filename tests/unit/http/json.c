@@ -39,6 +39,7 @@ Test(json, takes_objects_as_rfc_8259_writes_them)
         "{\"a\":\"\\ud83d\\ude00\"}",
         "{\"a\":\"\xF0\x9F\x98\x80\"}",
         "{\"a\":\"{[{[\\\"{[\"}",
+        "{\"a\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}",
         "{\"a\":9223372036854775807,\"b\":-9223372036854775808}",
         "{\"a\":{\"a\":1},\"b\":{\"a\":1}}",
     };
@@ -80,6 +81,9 @@ Test(json, refuses_everything_else)
         ROW("\0{}"),
         ROW("{\0}"),
         ROW("{\"a\0\":1}"),
+        ROW("{\"a\":1\0}"),
+        ROW("{\"a\":[1\0,2]}"),
+        ROW("{\"a\":1\0 ,\"b\":2}"),
         /* invalid UTF-8: lone bytes, overlong forms, surrogates, beyond U+10FFFF, cut short */
         ROW("{\"a\":\"\x80\"}"),
         ROW("{\"a\":\"\xFF\"}"),

@@ -6,7 +6,7 @@ import { processesRunning } from './process.mjs';
 import { token } from './site.mjs';
 import { until, within } from './wait.mjs';
 
-// Without reports at exit, which cost seconds, and without a quarantine, which grows for a while.
+// Without a quarantine, which grows for a while.
 const ASAN = 'detect_leaks=1:quarantine_size_mb=0:thread_local_quarantine_size_kb=0';
 
 let made = 0;
@@ -53,14 +53,17 @@ class Endpoint {
         process.kill(this.pid, name);
     }
 
+    // It must end well: a crash, or a sanitizer's report, is seen here.
     async stop(ms = 12000) {
         if (!this.status) this.signal('SIGTERM');
         try {
-            return await within('the end of the endpoint', this.exited, ms);
+            await within('the end of the endpoint', this.exited, ms);
         } catch (error) {
             this.signal('SIGKILL');
             throw error;
         }
+        if (this.status.code !== 0)
+            throw new Error(`${this.program} ended with ${JSON.stringify(this.status)}: ${this.stderr}`);
     }
 }
 
@@ -68,9 +71,11 @@ export function startEndpoint(site, name, options) {
     return new Endpoint(site, name, options).ready();
 }
 
-// A started one that is not waited for.
-export function launchEndpoint(site, name, options) {
-    return new Endpoint(site, name, options);
+// Stops all of them even where one did not end well.
+export async function stopAll(...endpoints) {
+    const ends = await Promise.allSettled(endpoints.map((one) => one?.stop()));
+    const bad = ends.find(({ status }) => status === 'rejected');
+    if (bad) throw bad.reason;
 }
 
 // The head of POST /api/calls/start with a body of its own, and the body.

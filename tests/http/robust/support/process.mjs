@@ -22,13 +22,6 @@ export function residentKb(pid) {
     return Number(/^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 }
 
-// The signals the process has blocked in its main thread or ignores, as one bit set.
-export function takesSignal(pid, number) {
-    const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
-    const bits = (name) => BigInt(`0x${new RegExp(`^${name}:\\s+([0-9a-f]+)`, 'm').exec(status)[1]}`);
-    return ((bits('SigBlk') | bits('SigCgt') | bits('SigIgn')) >> BigInt(number - 1)) & 1n;
-}
-
 // Processes whose command line holds text.
 export function processesOf(text) {
     return fs

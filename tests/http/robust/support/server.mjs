@@ -21,9 +21,9 @@ export function freePort() {
 }
 
 // One request on a connection of its own, so that no reused one blurs what the server does.
-export function call(port, method, url, { body, headers = {}, host } = {}) {
+export function call(port, method, url, { body, headers = {}, host, timeout = 20000 } = {}) {
     return new Promise((resolve) => {
-        const options = { port, host: '127.0.0.1', method, path: url, agent: false, timeout: 20000,
+        const options = { port, host: '127.0.0.1', method, path: url, agent: false, timeout,
             headers: { ...(host ? { Host: host } : {}), ...headers } };
         if (body !== undefined) {
             options.headers['Content-Type'] = 'application/json';
@@ -76,10 +76,10 @@ export class Server {
         return call(this.port, 'GET', url, options);
     }
 
-    start(thread, user = 'user1') {
+    start(thread, timeout) {
         const body = JSON.stringify({ threadId: thread, kind: 'audio' });
         return call(this.port, 'POST', '/api/calls/start', {
-            body, headers: { Authorization: `Bearer ${token(user)}` },
+            body, timeout, headers: { Authorization: `Bearer ${token('user1')}` },
         });
     }
 

@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url';
 
 export const build = path.resolve(process.env.SB_BUILD ?? 'build/release');
 export const checkout = path.resolve(build, '../..');
-export const sanitized = path.basename(build) !== 'release';
 export const root = process.getuid() === 0;
 export const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -61,7 +60,7 @@ class Site {
         this.programs = programs;
         this.cgiBin = path.join(programs, 'cgi-bin');
         this.database = path.join(this.dir, 'state', 'switchboard.db');
-        this.as_owner(path.join(programs, 'bin', 'switchboard'), ['migrate']);
+        this.asOwner(path.join(programs, 'bin', 'switchboard'), ['migrate']);
     }
 
     configure(settings) {
@@ -71,7 +70,7 @@ class Site {
         fs.chownSync(this.env, owner.uid, owner.gid);
     }
 
-    as_owner(program, args, options = {}) {
+    asOwner(program, args, options = {}) {
         return execFileSync(program, args, {
             encoding: 'utf8',
             env: { ...process.env, SWITCHBOARD_ENV: this.env },
@@ -82,7 +81,7 @@ class Site {
     }
 
     sql(text) {
-        return this.as_owner('sqlite3', ['-bail', '-cmd', '.timeout 5000', this.database], {
+        return this.asOwner('sqlite3', ['-bail', '-cmd', '.timeout 5000', this.database], {
             input: text,
             maxBuffer: 64 * 1024 * 1024,
         }).trim();

@@ -1,4 +1,4 @@
-// Waiting for conditions, and ending what was started.
+// Waiting for conditions.
 import { setTimeout as delay } from 'node:timers/promises';
 
 // The condition's first truthy value; throws where there is none within withinMs.
@@ -32,14 +32,4 @@ export async function inParallel(count, width, work) {
         while (next < count) await work(next++);
     };
     await Promise.all(Array.from({ length: Math.min(width, count) }, lane));
-}
-
-// Runs test(cleanup), then in reverse order what it gave to cleanup(), come what may.
-export async function withCleanup(test) {
-    const steps = [];
-    try {
-        return await test((step) => steps.push(step));
-    } finally {
-        for (const step of steps.reverse()) await step();
-    }
 }

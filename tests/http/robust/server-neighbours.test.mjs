@@ -1,0 +1,217 @@
+// What else a server serves stays as it was: other virtual hosts, and the site's own rules.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { processesOf } from './support/process.mjs';
+import { call, freePort, server } from './support/server.mjs';
+import { checkout, copyPrograms, makeSite, owner } from './support/site.mjs';
+import { until, within } from './support/wait.mjs';
+
+const etc = path.join(checkout, 'etc');
+let site;
+before(() => {
+    site = makeSite();
+    site.programs = copyPrograms(path.join(site.dir, 'programs'));
+    site.cgiBin = path.join(site.programs, 'cgi-bin');
+});
+after(() => site.remove());
+
+// Starts the server with a configuration of the test's own, as the owner.
+async function withServer(command, use, ready) {
+    const child = spawn(command[0], command.slice(1), { ...owner, stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin`, SWITCHBOARD_ENV: site.env } });
+    let errors = '', status;
+    child.stderr.on('data', (data) => (errors += data));
+    const ended = new Promise((resolve) => child.once('exit', (code) => resolve((status = code ?? -1))));
+    try {
+        await until(`${command[0]} answers`, () => {
+            if (status !== undefined) throw new Error(`${command[0]} did not start: ${errors}`);
+            return ready();
+        }, 15000);
+        return await use();
+    } finally {
+        child.kill('SIGTERM');
+        await within('its end', ended, 20000);
+        await until('all is gone', () => processesOf(site.dir).length === 0, 20000);
+    }
+}
+
+function page(dir, name, text) {
+    const file = path.join(dir, name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    if (!fs.existsSync(file)) fs.writeFileSync(file, text); // twice would change its date
+}
+
+// What of an answer must not change.
+function same({ status, headers, text }) {
+    const { date, ...rest } = headers;
+    return { status, headers: { ...rest, dated: date !== undefined }, text };
+}
+
+const apache = {
+    modules: ['mpm_event', 'authz_core', 'mime', 'dir', 'alias', 'rewrite', 'macro', 'fcgid'],
+
+    host(name, use) {
+        const docroot = path.join(site.dir, name);
+        page(docroot, 'index.html', `index of ${name}`);
+        page(docroot, 'api/health', `health of ${name}`);
+        page(docroot, 'api/index.html', `api of ${name}`);
+        page(docroot, 'missing.html', `nothing here, says ${name}`);
+        page(docroot, 'scripts/health.txt', `the script of ${name}`);
+        return `<VirtualHost *>
+            ServerName ${name}.example
+            DocumentRoot "${docroot}"
+            ErrorDocument 404 /missing.html
+            ${use}
+            AliasMatch "^/api/(.*)\\.php$" "${docroot}/scripts/$1.txt"
+            RewriteEngine On
+            RewriteRule "^/old$" "/" [R=301,L]
+            RewriteRule "^/front/.*" "/index.html" [L]
+            </VirtualHost>\n`;
+    },
+
+    config(port, switchboard) {
+        const load = this.modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so\n`);
+        const macro = switchboard ? `Define SWITCHBOARD_CGI_BIN "${site.cgiBin}"
+            Define SWITCHBOARD_ENV "${site.env}"
+            Include "${etc}/apache/switchboard.conf"\n` : '';
+        return `${load.join('')}
+            ServerRoot "${site.dir}/run"
+            DefaultRuntimeDir "${site.dir}/run"
+            PidFile "${site.dir}/run/apache.pid"
+            ServerName localhost
+            Listen 127.0.0.1:${port}
+            ErrorLog "${site.dir}/log/apache.log"
+            TypesConfig /etc/mime.types
+            DirectoryIndex index.html
+            FcgidIPCDir "${site.dir}/run/fcgid"
+            FcgidProcessTableFile "${site.dir}/run/fcgid.table"
+            <Directory "${site.dir}">
+                Require all granted
+            </Directory>
+            ${macro}
+            ${this.host('first', '')}
+            ${this.host('second', switchboard ? 'Use Switchboard' : '')}
+            ${this.host('third', '')}`;
+    },
+
+    async run(switchboard, use) {
+        const port = await freePort();
+        const file = path.join(site.dir, 'apache.conf');
+        fs.writeFileSync(file, this.config(port, switchboard));
+        return withServer(['apache2', '-D', 'FOREGROUND', '-f', file], () => use(port),
+            async () => (await call(port, 'GET', '/', { host: 'first.example' })).status === 200);
+    },
+};
+
+const URLS = ['/', '/api', '/api/', '/api/health', '/api/health.php', '/api/config', '/api/calls/start',
+    '/api/none', '/api/none.php', '/none', '/old', '/front/door', '/api/..', '/api/%2e%2e/', '/api/a%2Fb'];
+
+async function look(port, host) {
+    const seen = {};
+    for (const method of ['GET', 'HEAD', 'POST'])
+        for (const url of URLS) seen[`${method} ${url}`] = same(await call(port, method, url, { host, ...(method === 'POST' ? { body: '{}' } : {}) }));
+    return seen;
+}
+
+if (server === 'apache') {
+    test('of three virtual hosts the two without `Use Switchboard` answer exactly as before', async () => {
+        const hosts = ['first.example', 'third.example'];
+        const both = async (port) => Object.fromEntries(await Promise.all(hosts.map(async (host) => [host, await look(port, host)])));
+        const before = await apache.run(false, both);
+        assert.equal(before['first.example']['GET /api/health'].text, 'health of first');
+        assert.equal(before['third.example']['GET /api/health.php'].text, 'the script of third');
+        assert.match(before['third.example']['GET /api/none'].text, /says third/);
+        await apache.run(true, async (port) => {
+            assert.deepEqual(await both(port), before);
+            const own = (url) => call(port, 'GET', url, { host: 'second.example' });
+            for (const url of ['/api/health', '/api/health.php', '/api/config'])
+                assert.equal((await own(url)).json.success, true, url);
+            assert.equal((await own('/api/none')).json.error.code, 'not_found');
+            assert.equal((await own('/')).text, 'index of second', 'and the rest of its site');
+            assert.equal((await own('/old')).status, 301);
+            assert.match((await own('/none')).text, /says second/);
+            assert.deepEqual(await both(port), before, 'also after the endpoints were used');
+        });
+    });
+}
+
+if (server === 'nginx') {
+    const config = (port, run, rules) => `daemon off;
+        pid "${site.dir}/run/nginx.pid";
+        error_log "${site.dir}/log/nginx.log";
+        events { }
+        http {
+            access_log off;
+            client_body_temp_path "${site.dir}/run/body";
+            fastcgi_temp_path "${site.dir}/run/fastcgi";
+            proxy_temp_path "${site.dir}/run/proxy";
+            scgi_temp_path "${site.dir}/run/scgi";
+            uwsgi_temp_path "${site.dir}/run/uwsgi";
+            server {
+                listen 127.0.0.1:${port};
+                location = / { return 200 "the site"; }
+                ${rules(`include "${run}/endpoints.conf";`)}
+            }
+        }`;
+    const php = 'location ~ \\.php$ { return 200 "the site\'s PHP"; }';
+
+    for (const [where, rules] of [['before', (include) => `${php}\n${include}`], ['behind', (include) => `${include}\n${php}`]]) {
+        test(`a site's own \\.php$ location ${where} the include does not take /api/health.php`, async () => {
+            const run = path.join(site.dir, 'run');
+            const port = await freePort();
+            const script = (name, ...args) => site.asOwner(path.join(etc, 'nginx', name), args);
+            fs.writeFileSync(path.join(run, 'endpoints.conf'), script('switchboard-nginx.sh', site.cgiBin, run));
+            const file = path.join(site.dir, 'nginx.conf');
+            fs.writeFileSync(file, config(port, run, rules));
+            script('switchboard-spawn.sh', 'start', site.cgiBin, run, site.env);
+            const get = (url) => call(port, 'GET', url);
+            try {
+                const command = ['nginx', '-e', path.join(site.dir, 'log/nginx.log'), '-c', file];
+                await withServer(command, async () => {
+                    const answer = await get('/api/health.php');
+                    assert.equal(answer.json.success, true, answer.text);
+                    assert.equal((await get('/index.php')).text, "the site's PHP");
+                    assert.equal((await get('/apiary.php')).text, "the site's PHP");
+                    assert.equal((await get('/api/none.php')).json.error.code, 'not_found');
+                    script('switchboard-spawn.sh', 'stop', site.cgiBin, run, site.env);
+                }, async () => (await get('/')).status === 200);
+            } finally {
+                script('switchboard-spawn.sh', 'stop', site.cgiBin, run, site.env);
+            }
+        });
+    }
+}
+
+if (server === 'lighttpd') {
+    test("a site's own .php and default rules do not take /api, nor does /api take the site's", async () => {
+        const port = await freePort();
+        const docroot = path.join(site.dir, 'htdocs');
+        page(docroot, 'index.html', 'the site');
+        page(docroot, 'apiary.html', 'bees');
+        const file = path.join(site.dir, 'lighttpd.conf');
+        fs.writeFileSync(file, `server.modules = ( "mod_setenv", "mod_fastcgi" )
+            server.bind = "127.0.0.1"
+            server.port = ${port}
+            server.document-root = "${docroot}"
+            server.errorlog = "${site.dir}/log/lighttpd.log"
+            server.upload-dirs = ( "${site.dir}/run" )
+            index-file.names = ( "index.html" )
+            mimetype.assign = ( ".html" => "text/html" )
+            fastcgi.server = ( ".php" => (( "socket" => "${site.dir}/no-php.sock", "check-local" => "disable" )) )
+            var.switchboard_etc = "${etc}"
+            var.switchboard_cgi_bin = "${site.cgiBin}"
+            var.switchboard_run = "${site.dir}/run"
+            var.switchboard_env = "${site.env}"
+            include "${etc}/lighttpd/switchboard.conf"\n`);
+        const get = (url) => call(port, 'GET', url);
+        await withServer(['lighttpd', '-D', '-f', file], async () => {
+            assert.equal((await get('/api/health.php')).json.success, true);
+            assert.equal((await get('/apiary.html')).text, 'bees');
+            assert.equal((await get('/index.php')).status, 503, 'the site\'s PHP, which is not running');
+            assert.equal((await get('/api/none.php')).json.error.code, 'not_found');
+        }, async () => (await get('/')).status === 200);
+    });
+}
