@@ -183,6 +183,10 @@ FILES ?=
 http: all docs
 	@tests/http/run "$(BUILD)" "$(SERVERS)" $(FILES)
 
+# Faults and attacks: on the programs directly, and on each web server.
+robust: all
+	@tests/http/robust/run "$(BUILD)" "$(SERVERS)"
+
 lint: all
 	@tests/lint $(BUILD)
 
@@ -191,7 +195,7 @@ check: deps-check
 	@$(MAKE) lint
 	@$(MAKE) unit replay
 	@$(MAKE) MODE=asan unit replay
-	@$(MAKE) http
+	@$(MAKE) http robust
 	@echo "make check: all passed"
 
 fuzz: deps-fuzz
@@ -219,5 +223,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all deps deps-check deps-bench deps-fuzz run serve docs unit replay http lint check fuzz \
+.PHONY: all deps deps-check deps-bench deps-fuzz run serve docs unit replay http robust lint check fuzz \
         bench install clean

@@ -71,7 +71,8 @@ static const struct sb_field ready_fields[] = {
     SB_STRING(struct ready_output, status, "status", 1, 16, SB_REQUIRED),
     SB_OBJECT(struct ready_output, checks, "checks", checks_fields), SB_FIELDS_END};
 
-/* All of the configuration, not just what this endpoint needs. */
+/* Whatever is set must be sound, whichever endpoint it is for. What is not set at all is found by
+ * `switchboard check`, which asks the installed endpoints what they need. */
 static bool configuration_ok(struct sb_request *request)
 {
     const struct sb_config_problem *problem =

@@ -319,7 +319,7 @@ answers() {
     [ -s "$dir/server.pid" ] || return 1
     case $(fetch -o "$dir/tmp/ready" -w '%{http_code}' "http://127.0.0.1:$port/api/health/live") in
     200) ;;
-    503) grep -q '"success"' "$dir/tmp/ready" ;;
+    429 | 503) grep -q '"success"' "$dir/tmp/ready" ;;
     *) false ;;
     esac
 }

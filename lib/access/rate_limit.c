@@ -69,7 +69,7 @@ static struct counter unpack(uint64_t word, const struct terms *terms)
     int64_t previous = (int64_t)(word >> COUNT_BITS & count_mask);
     int64_t current = (int64_t)(word & count_mask);
     int64_t age = (int16_t)(uint16_t)((uint64_t)window - (word >> 2 * COUNT_BITS));
-    int64_t late_max = LATE_MAX_S * 1000 / terms->window_ms;
+    int64_t late_max = (int64_t)LATE_MAX_S * 1000 / terms->window_ms;
     if (word == 0 || age > 1 || age < -(late_max > 1 ? late_max : 1))
         return fresh;
     if (age == 1)

@@ -410,12 +410,12 @@ static void run(struct sb_worker *worker, struct sb_memory_request *request)
 {
     struct sb_gateway gateway;
     struct answer answer;
-    bool twice, head;
+    bool twice = false;
     request->body_read = 0;
     sb_buf_init(&request->output, NULL, OUTPUT_MAX);
     sb_gateway_memory(&gateway, request);
     const char *method = gateway.param(request, "REQUEST_METHOD", &twice);
-    head = method != NULL && strcmp(method, "HEAD") == 0;
+    bool head = !twice && method != NULL && strcmp(method, "HEAD") == 0;
     sb_pipeline_run(worker, &gateway);
     FUZZ_REQUIRE(sb_arena_used(worker->arena) == 0);
     parse(&request->output, &answer);

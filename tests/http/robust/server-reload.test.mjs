@@ -68,8 +68,7 @@ test(`a graceful reload by ${RELOAD} loses nothing`, async (t) => {
     assert.equal(Number(site.sql('SELECT count(*) FROM calls')), results.filter(({ status }) => status === 201).length);
 });
 
-// What the program answers now and did not before: `config` is replaced by a copy of `health`,
-// which answers 404 to /api/config.
+// `config` is replaced by a copy of `not-found`, so that the same URL tells which of the two runs.
 function replaceConfig(by) {
     execFileSync('install', ['-m', '755', by, path.join(site.cgiBin, 'config')]);
 }
