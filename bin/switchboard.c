@@ -66,15 +66,15 @@ bool command_open(struct command *command, unsigned needs)
     if ((needs & SB_NEEDS_DB) == 0)
         return true;
     command->db = sb_db_new(config->database_path, true);
-    command->reader = command->db == NULL ? NULL : sb_db_reader_new(command->db);
-    if (command->reader == NULL)
+    if (command->db == NULL)
         say("out of memory");
-    return command->reader != NULL;
+    else
+        command->reader = sb_db_reader(command->db);
+    return command->db != NULL;
 }
 
 void command_close(struct command *command)
 {
-    sb_db_reader_free(command->reader);
     sb_db_free(command->db);
     sb_config_free(command->config);
     *command = (struct command){0};

@@ -19,6 +19,7 @@ const struct sb_endpoint sb_endpoint = {
                                          /* Whatever it is sent is not read. */
                                          .body = SB_BODY_STREAM,
                                          .body_max = INT64_MAX,
+                                         .always_fails = true,
                                          .errors = SB_ERRORS(SB_E_NOT_FOUND),
                                          .summary = "No endpoint has this path"},
                                         {.handler = NULL}},

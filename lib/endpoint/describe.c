@@ -226,9 +226,7 @@ static void write_responses(struct sb_buf *out, const struct sb_route *route, bo
     unsigned long long errors = pipeline_errors(route, catch_all);
     sb_json_key(out, "responses");
     sb_json_open(out, '{');
-    bool never_succeeds = catch_all || (route->output == NULL && route->reply == SB_REPLY_JSON &&
-                                        route->errors != NULL);
-    if (!never_succeeds)
+    if (!route->always_fails)
         write_success(out, route, 200);
     if (route->created != 0)
         write_success(out, route, 201);

@@ -48,7 +48,6 @@ struct sb_route {
     enum sb_body body;
     enum sb_reply reply;
     size_t body_max;              /* 0: SB_JSON_BODY_MAX */
-    bool body_optional;           /* JSON: no body is an empty object */
     bool origin_required;         /* demands an allowed Origin unless ALLOW_NO_ORIGIN */
     const struct sb_field *input; /* the body's, the query's (SB_BODY_NONE) and the path's fields */
     size_t input_size;
@@ -59,6 +58,7 @@ struct sb_route {
     struct sb_rate_policy limit; /* without a name: "default", 100 a minute */
     enum sb_on_failure limiter_failure;
     bool idempotent;             /* honours Idempotency-Key; writes by sb_request_write() only */
+    bool always_fails;           /* there is no success, says the documentation */
     bool report_errors;          /* an error answer carries the output as well */
     const char *audit;           /* action in the audit log, NULL: none */
     const enum sb_error *errors; /* the handler's own, SB_OK-terminated; for the documentation */
@@ -94,7 +94,7 @@ struct sb_request {
     struct sb_pipeline *pipeline;
 };
 
-/* The worker's database connection; NULL where the endpoint has no SB_NEEDS_DB. */
+/* The process's database reader; NULL where the endpoint has no SB_NEEDS_DB. */
 SB_NONNULL_ALL struct sb_db_conn *sb_request_reader(struct sb_request *request);
 
 /* Runs closure as sb_db_write() does. With an Idempotency-Key the stored answer is looked up and
@@ -110,9 +110,8 @@ SB_NONNULL_ALL void sb_request_explain(struct sb_request *request, const char *m
 /* What the audit line is about, such as a call id. Must live as long as the request. */
 SB_NONNULL_ALL void sb_request_audit_object(struct sb_request *request, const char *object);
 
-/* SB_BODY_STREAM: up to size bytes of the body, *got 0 at its end. SB_E_BODY_TOO_LARGE over the
- * route's body_max; SB_E_INVALID_REQUEST where the body breaks off or is not CONTENT_LENGTH long.
- */
+/* SB_BODY_STREAM: up to size bytes of the body, which is CONTENT_LENGTH and so at most the route's
+ * body_max long; *got is 0 at its end. SB_E_INVALID_REQUEST: it breaks off, or goes on. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_request_read(struct sb_request *request, void *data,
                                                            size_t size, size_t *got);
 

@@ -19,6 +19,9 @@ struct sb_gateway {
     bool (*write)(void *state, const void *data, size_t size);
     /* Sends what is buffered. False: the peer is gone. */
     bool (*flush)(void *state);
+    /* Sends what is buffered and says that the answer is whole; nothing is written after it.
+     * False: the peer is gone. */
+    bool (*end)(void *state);
     /* Whether the peer has hung up. Cheap; for long work. */
     bool (*gone)(void *state);
     void *state;

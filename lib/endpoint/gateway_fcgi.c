@@ -2,6 +2,7 @@
 
 #include <fcgiapp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -89,6 +90,15 @@ static bool flush(void *state)
     return FCGX_FFlush(fcgi->request.out) == 0;
 }
 
+/* The rest of the answer and FastCGI's end of the request in one write, so that the server is woken
+ * once; the order is FCGX_Finish_r()'s, which then finds nothing left to write. */
+static bool end(void *state)
+{
+    struct sb_fcgi *fcgi = state;
+    FCGX_FClose(fcgi->request.err);
+    return FCGX_FClose(fcgi->request.out) == 0;
+}
+
 static bool gone(void *state)
 {
     const struct sb_fcgi *fcgi = state;
@@ -96,16 +106,16 @@ static bool gone(void *state)
     return poll(&peer, 1, 0) > 0 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-static void set_timeouts(int fd, int timeout_s)
+static void set_timeout(int fd, int option, int timeout_s)
 {
     struct timeval timeout = {.tv_sec = timeout_s};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    setsockopt(fd, SOL_SOCKET, option, &timeout, sizeof timeout);
 }
 
 bool sb_fcgi_begin(struct sb_fcgi *fcgi, int fd, int timeout_s, struct sb_gateway *gateway)
 {
-    set_timeouts(fd, HEAD_TIMEOUT_S);
+    set_timeout(fd, SO_RCVTIMEO, HEAD_TIMEOUT_S);
+    set_timeout(fd, SO_SNDTIMEO, timeout_s);
     /* These fields are libfcgi's own (2.4.2; a unit test pins the version). FCGX_Accept_r() begins
      * by finishing the request before, which would close the connection just put in: hence
      * keepConnection, for just that moment. */
@@ -119,12 +129,16 @@ bool sb_fcgi_begin(struct sb_fcgi *fcgi, int fd, int timeout_s, struct sb_gatewa
         FCGX_Free(&fcgi->request, 1);
         return false;
     }
-    set_timeouts(fd, timeout_s);
-    *gateway = (struct sb_gateway){param, read_body, write_all, flush, gone, fcgi};
+    set_timeout(fd, SO_RCVTIMEO, timeout_s);
+    *gateway = (struct sb_gateway){param, read_body, write_all, flush, end, gone, fcgi};
     return true;
 }
 
 void sb_fcgi_end(struct sb_fcgi *fcgi)
 {
+    /* Before it closes, libfcgi waits for the server to close first, lest bytes not yet read turn
+     * the answer into a reset. Where the request was read to its end there are none. */
+    if (FCGX_HasSeenEOF(fcgi->request.in) == EOF)
+        fcgi->request.detached = 1;
     FCGX_Finish_r(&fcgi->request);
 }

@@ -112,7 +112,7 @@ static enum sb_error check_metrics_token(struct sb_pipeline *p)
     const char *token = p->request.config->metrics_token;
     if (token == NULL || sb_principal_bearer_is(p->head.authorization, token))
         return SB_OK;
-    return SB_E_UNAUTHENTICATED;
+    return refuse(p, SB_E_UNAUTHENTICATED, "not the metrics token");
 }
 
 static enum sb_error find_principal(struct sb_pipeline *p)
@@ -130,8 +130,6 @@ static enum sb_error find_principal(struct sb_pipeline *p)
                                        .now_ms = p->request.now_ms,
                                        .db = worker->runtime->db,
                                        .reader = sb_request_reader(&p->request)};
-    if (input.db != NULL && input.reader == NULL)
-        return SB_E_UNAVAILABLE;
     struct sb_principal *principal = &p->request.principal;
     enum sb_error error = sb_principal_find(&input, principal, &reason);
     if (error == SB_E_UNAUTHENTICATED || error == SB_E_FORBIDDEN)
@@ -181,10 +179,8 @@ void sb_pipeline_run(struct sb_worker *worker, struct sb_gateway *gateway)
 
 struct sb_db_conn *sb_request_reader(struct sb_request *request)
 {
-    struct sb_worker *worker = request->pipeline->worker;
-    if (worker->reader == NULL && worker->runtime->db != NULL)
-        worker->reader = sb_db_reader_new(worker->runtime->db);
-    return worker->reader;
+    struct sb_db *db = request->pipeline->worker->runtime->db;
+    return db == NULL ? NULL : sb_db_reader(db);
 }
 
 void sb_request_explain(struct sb_request *request, const char *message)

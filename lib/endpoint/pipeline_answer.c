@@ -176,7 +176,7 @@ void sb_answer(struct sb_pipeline *p, enum sb_error error)
             write_success(p);
         send(p);
     }
-    p->stream_broken = !p->gateway->flush(p->gateway->state) || p->stream_broken;
+    p->stream_broken = !p->gateway->end(p->gateway->state) || p->stream_broken;
     record(p, error);
 }
 

@@ -39,6 +39,8 @@ static enum sb_error read_whole(struct sb_pipeline *p)
     char *body = sb_arena_alloc(p->request.arena, length + 1);
     if (body == NULL)
         return SB_E_UNAVAILABLE;
+    p->body =
+        body; /* at once: what of it was read is hashed for the audit, even if it breaks off */
     /* One byte more than announced: it must turn out to be the end. */
     do {
         enum sb_error error =
@@ -47,7 +49,6 @@ static enum sb_error read_whole(struct sb_pipeline *p)
             return error;
         p->body_length += got;
     } while (got > 0);
-    p->body = body;
     return SB_OK;
 }
 

@@ -78,7 +78,8 @@ enum sb_error sb_route_find(struct sb_pipeline *p)
             continue;
         }
         p->allow |= methods_of(route);
-        if ((methods_of(route) & p->head.method) != 0)
+        bool any = route->methods == SB_ANY && p->head.method == 0; /* even one we do not know */
+        if (any || (methods_of(route) & p->head.method) != 0)
             found = route;
     }
     p->route = found;

@@ -31,6 +31,8 @@ static const char *route_flaw(const struct sb_route *route)
     if ((route->input != NULL) != (route->input_size > 0) ||
         (route->output != NULL) != (route->output_size > 0))
         return "a route has a field table without a size";
+    if (route->body == SB_BODY_JSON && route->input == NULL)
+        return "a JSON body has no input table to be held against";
     if (route->reply == SB_REPLY_STREAM && route->content_type == NULL)
         return "a streaming route has no content type";
     if (route->idempotent && (route->body != SB_BODY_JSON || route->output == NULL))
@@ -40,10 +42,38 @@ static const char *route_flaw(const struct sb_route *route)
     return NULL;
 }
 
+static bool named(const struct sb_field *fields, const char *name, size_t length)
+{
+    for (; fields != NULL && fields->name != NULL; fields++) {
+        if (strncmp(fields->name, name, length) == 0 && fields->name[length] == '\0')
+            return true;
+    }
+    return false;
+}
+
+/* {ids} of the path that no input field takes, and fields that would stand beside the pipeline's
+ * own members of the same name. (`status` may: a report leaves it out of its errors.) */
+static const char *name_flaw(const struct sb_route *route)
+{
+    static const char *const own[] = {"success", "traceId", "error", "type", "title", "detail"};
+    for (const char *at = strchr(route->path, '{'); at != NULL; at = strchr(at + 1, '{')) {
+        if (!named(route->input, at + 1, strcspn(at + 1, "}")))
+            return "an {id} of a path has no field in the input table";
+    }
+    size_t count = route->report_errors ? SB_COUNT(own) : 2;
+    for (size_t i = 0; i < count; i++) {
+        if (named(route->output, own[i], strlen(own[i])))
+            return "an output field has the name of a member that every answer has";
+    }
+    return NULL;
+}
+
 const char *sb_endpoint_flaw(const struct sb_endpoint *endpoint)
 {
     for (const struct sb_route *route = endpoint->routes; route->handler != NULL; route++) {
         const char *flaw = route_flaw(route);
+        if (flaw == NULL)
+            flaw = name_flaw(route);
         if (flaw != NULL)
             return flaw;
         if (route->idempotent && (endpoint->needs & SB_NEEDS_DB) == 0)
@@ -109,7 +139,6 @@ bool sb_worker_open(struct sb_worker *worker, struct sb_runtime *runtime)
 
 void sb_worker_close(struct sb_worker *worker)
 {
-    sb_db_reader_free(worker->reader);
     sb_arena_free(worker->arena);
     *worker = (struct sb_worker){0};
 }

@@ -20,7 +20,6 @@ struct sb_runtime {
 struct sb_worker {
     struct sb_runtime *runtime;
     struct sb_arena *arena;
-    struct sb_db_conn *reader; /* made at its first use */
 };
 
 /* The needs an endpoint declares and those its routes imply. */

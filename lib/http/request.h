@@ -39,7 +39,7 @@ typedef const char *sb_param_fn(void *context, const char *name, bool *twice);
 /* Reads the head; texts are borrowed from param's owner, path is in arena.
  * SB_E_INVALID_REQUEST with *head as far as it could be read: a variable we use is there twice (a
  * header spelled X_Forwarded_For beside X-Forwarded-For is how such comes about) or is over
- * SB_HEADER_MAX, or CONTENT_LENGTH is not plain digits. SB_E_UNAVAILABLE: out of memory. */
+ * SB_HEADER_MAX, or CONTENT_LENGTH is not plain digits. Out of memory leaves path NULL. */
 SB_NONNULL(1, 2, 4)
 SB_MUST_CHECK enum sb_error sb_http_head_read(struct sb_arena *arena, sb_param_fn *param,
                                               void *context, struct sb_http_head *head);

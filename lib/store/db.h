@@ -51,21 +51,23 @@ SB_NONNULL_ALL bool sb_db_row_null(const struct sb_db_row *row, int column);
  * the command line may create the file, an endpoint may not. NULL: out of memory. */
 SB_NONNULL_ALL SB_MUST_CHECK struct sb_db *sb_db_new(const char *path, bool may_create);
 
-/* Ends the writer after what is queued, closes and frees. NULL is allowed. All readers must have
- * been freed and no write be waiting. (Where the writer hangs because another process has stopped
+/* Ends the writer after what is queued, closes and frees. NULL is allowed. No query
+ * or write may be waiting. (Where the writer hangs because another process has stopped
  * in the middle of a write, db is left to the end of the process after 2 s.) */
 void sb_db_free(struct sb_db *db);
 
-/* A read connection; opened at its first query. NULL: out of memory. */
-SB_NONNULL_ALL SB_MUST_CHECK struct sb_db_conn *sb_db_reader_new(struct sb_db *db);
-void sb_db_reader_free(struct sb_db_conn *conn);
+/* The process's reader, alive as long as db; thread-safe. Each query borrows one of at most
+ * SB_DB_READERS_MAX connections and waits where all are in use, so a row function must not query
+ * the reader again. */
+SB_NONNULL_ALL SB_RETURNS_NONNULL struct sb_db_conn *sb_db_reader(struct sb_db *db);
 
 /* Runs a SELECT, or in a closure any statement with RETURNING. sql must be a string literal
  * (statements are cached by address). row may be NULL. Every statement is reset before this
  * returns: no read transaction stays open. SB_E_UNAVAILABLE: the database cannot be read (logged);
- * else SB_OK or what row returned. A row function may run other statements on conn. On a reader the
- * schema version is checked when it is opened: SB_E_MISCONFIGURED if there is no database or it
- * needs `switchboard migrate`. values: as many as sql has different parameters, at most 16. */
+ * else SB_OK or what row returned. In a closure a row function may run other statements on tx. On a
+ * reader the schema version is checked when it is opened: SB_E_MISCONFIGURED if there is no
+ * database or it needs `switchboard migrate`. values: as many as sql has different parameters, at
+ * most 16. */
 SB_NONNULL(1, 2)
 SB_MUST_CHECK enum sb_error sb_db_query(struct sb_db_conn *conn, const char *sql,
                                         const struct sb_db_value *values, size_t count,

@@ -19,6 +19,19 @@ static void configure_sqlite(void)
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+static void init_readers(struct sb_db *db)
+{
+    struct sb_db_readers *readers = &db->readers;
+    pthread_mutex_init(&readers->lock, NULL);
+    pthread_cond_init(&readers->back, NULL);
+    for (size_t i = 0; i < SB_DB_READERS_MAX; i++) {
+        readers->conns[i] = (struct sb_db_conn){.path = db->path, .read_only = true};
+        readers->idle[SB_DB_READERS_MAX - 1 - i] = &readers->conns[i];
+    }
+    readers->idle_count = SB_DB_READERS_MAX;
+    db->reader = (struct sb_db_conn){.lenders = readers};
+}
+
 struct sb_db *sb_db_new(const char *path, bool may_create)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -32,6 +45,7 @@ struct sb_db *sb_db_new(const char *path, bool may_create)
         return NULL;
     }
     db->may_create = may_create;
+    init_readers(db);
     sb_db_writer_init(&db->writer, db->path);
     return db;
 }
@@ -40,24 +54,33 @@ void sb_db_free(struct sb_db *db)
 {
     if (db == NULL || !sb_db_writer_end(&db->writer))
         return;
+    for (size_t i = 0; i < SB_DB_READERS_MAX; i++)
+        sb_db_conn_close(&db->readers.conns[i]);
     free(db->path);
     free(db);
 }
 
-struct sb_db_conn *sb_db_reader_new(struct sb_db *db)
+struct sb_db_conn *sb_db_reader(struct sb_db *db)
 {
-    struct sb_db_conn *conn = calloc(1, sizeof *conn);
-    if (conn != NULL)
-        *conn = (struct sb_db_conn){.path = db->path, .read_only = true};
+    return &db->reader;
+}
+
+struct sb_db_conn *sb_db_readers_take(struct sb_db_readers *readers)
+{
+    pthread_mutex_lock(&readers->lock);
+    while (readers->idle_count == 0)
+        pthread_cond_wait(&readers->back, &readers->lock);
+    struct sb_db_conn *conn = readers->idle[--readers->idle_count];
+    pthread_mutex_unlock(&readers->lock);
     return conn;
 }
 
-void sb_db_reader_free(struct sb_db_conn *conn)
+void sb_db_readers_give_back(struct sb_db_readers *readers, struct sb_db_conn *conn)
 {
-    if (conn == NULL)
-        return;
-    sb_db_conn_close(conn);
-    free(conn);
+    pthread_mutex_lock(&readers->lock);
+    readers->idle[readers->idle_count++] = conn;
+    pthread_cond_signal(&readers->back);
+    pthread_mutex_unlock(&readers->lock);
 }
 
 /* PRAGMA journal_mode answers with the mode there is: where shared memory does not work (a network

@@ -3,6 +3,7 @@
 #define SB_STORE_DB_SQLITE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <sqlite3.h>
 #include <sys/queue.h>
 
@@ -11,7 +12,8 @@
 enum {
     SB_DB_BUSY_TIMEOUT_MS = 1000, /* against the locks of others than our writers, who queue */
     SB_DB_STATEMENTS_MAX = 24,    /* kept prepared by a connection */
-    SB_DB_QUEUE_MAX = 1024        /* writes that may wait in a process */
+    SB_DB_READERS_MAX = 4, /* connections of a process that read; each has caches of its own */
+    SB_DB_QUEUE_MAX = 1024 /* writes that may wait in a process */
 };
 
 struct sb_db_statement {
@@ -19,7 +21,10 @@ struct sb_db_statement {
     sqlite3_stmt *handle;
 };
 
+struct sb_db_readers;
+
 struct sb_db_conn {
+    struct sb_db_readers *lenders; /* the process's reader: no connection, but borrows one */
     const char *path;
     bool read_only;
     bool any_schema; /* the version is not checked */
@@ -39,8 +44,8 @@ struct sb_db_job {
     sb_db_closure_fn *closure;
     void *context;
     enum sb_error error;
-    enum { SB_DB_QUEUED, SB_DB_TAKEN, SB_DB_DONE } state;
-    pthread_cond_t done;
+    enum { SB_DB_QUEUED, SB_DB_TAKEN } state;
+    sem_t done; /* a semaphore: who waits needs no lock to wake up */
     TAILQ_ENTRY(sb_db_job) link;
 };
 TAILQ_HEAD(sb_db_queue, sb_db_job);
@@ -61,8 +66,19 @@ struct sb_db_writer {
     int checkpoint_at;       /* pages at which the next checkpoint is due */
 };
 
+struct sb_db_readers {
+    pthread_mutex_t lock;
+    pthread_cond_t back;
+    struct sb_db_conn conns[SB_DB_READERS_MAX];
+    struct sb_db_conn
+        *idle[SB_DB_READERS_MAX]; /* the one given back last, whose cache is warm, last */
+    size_t idle_count;
+};
+
 struct sb_db {
     char *path;
+    struct sb_db_readers readers;
+    struct sb_db_conn reader;
     bool may_create;
     struct sb_db_writer writer;
 };
@@ -71,6 +87,11 @@ struct sb_db {
  * than this build's and conn minds. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_db_conn_open(struct sb_db_conn *conn);
 SB_NONNULL_ALL void sb_db_conn_close(struct sb_db_conn *conn);
+
+/* A connection for one query; waits until there is one. */
+SB_NONNULL_ALL SB_RETURNS_NONNULL struct sb_db_conn *
+sb_db_readers_take(struct sb_db_readers *readers);
+SB_NONNULL_ALL void sb_db_readers_give_back(struct sb_db_readers *readers, struct sb_db_conn *conn);
 
 /* Makes conn ready for use: opens it, and opens it anew if it failed before or if another file has
  * taken the place of the one it has open. */

@@ -83,9 +83,8 @@ static enum sb_error step(struct sb_db_conn *conn, const char *sql, sqlite3_stmt
     return code == SQLITE_DONE ? SB_OK : failure(conn, sql, code);
 }
 
-enum sb_error sb_db_query(struct sb_db_conn *conn, const char *sql,
-                          const struct sb_db_value *values, size_t count, sb_db_row_fn *row,
-                          void *context)
+static enum sb_error run(struct sb_db_conn *conn, const char *sql, const struct sb_db_value *values,
+                         size_t count, sb_db_row_fn *row, void *context)
 {
     enum sb_error error = sb_db_conn_ready(conn);
     if (error != SB_OK)
@@ -102,6 +101,18 @@ enum sb_error sb_db_query(struct sb_db_conn *conn, const char *sql,
     error = step(conn, sql, handle, row, context);
     conn->active--;
     put_back(conn, sql, handle);
+    return error;
+}
+
+enum sb_error sb_db_query(struct sb_db_conn *conn, const char *sql,
+                          const struct sb_db_value *values, size_t count, sb_db_row_fn *row,
+                          void *context)
+{
+    if (conn->lenders == NULL)
+        return run(conn, sql, values, count, row, context);
+    struct sb_db_conn *borrowed = sb_db_readers_take(conn->lenders);
+    enum sb_error error = run(borrowed, sql, values, count, row, context);
+    sb_db_readers_give_back(conn->lenders, borrowed);
     return error;
 }
 

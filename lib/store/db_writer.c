@@ -105,23 +105,29 @@ static void unlink_job(struct sb_db_writer *writer, struct sb_db_job *job)
     writer->queued--;
 }
 
+static bool wait_until(struct sb_db_job *job, const struct timespec *deadline)
+{
+    int result;
+    do
+        result = deadline == NULL ? sem_wait(&job->done)
+                                  : sem_clockwait(&job->done, CLOCK_MONOTONIC, deadline);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
 /* Waits until the job is done, or its deadline passes while nobody has taken it: then it is
  * unlinked and false. */
 static bool wait_for(struct sb_db_writer *writer, struct sb_db_job *job,
                      const struct timespec *deadline)
 {
-    while (job->state != SB_DB_DONE) {
-        if (job->state == SB_DB_TAKEN) {
-            pthread_cond_wait(&job->done, &writer->lock);
-            continue;
-        }
-        int wait = pthread_cond_clockwait(&job->done, &writer->lock, CLOCK_MONOTONIC, deadline);
-        if (wait != 0 && job->state == SB_DB_QUEUED) {
-            unlink_job(writer, job);
-            return false;
-        }
-    }
-    return true;
+    if (wait_until(job, deadline))
+        return true;
+    pthread_mutex_lock(&writer->lock);
+    bool waiting = job->state == SB_DB_QUEUED;
+    if (waiting)
+        unlink_job(writer, job);
+    pthread_mutex_unlock(&writer->lock);
+    return !waiting && wait_until(job, NULL);
 }
 
 enum sb_error sb_db_write(struct sb_db *db, sb_db_closure_fn *closure, void *context,
@@ -129,16 +135,14 @@ enum sb_error sb_db_write(struct sb_db *db, sb_db_closure_fn *closure, void *con
 {
     struct sb_db_writer *writer = &db->writer;
     struct timespec deadline = sb_clock_deadline(deadline_ms);
-    struct sb_db_job job = {.closure = closure,
-                            .context = context,
-                            .error = SB_E_UNAVAILABLE,
-                            .state = SB_DB_QUEUED,
-                            .done = PTHREAD_COND_INITIALIZER};
+    struct sb_db_job job = {
+        .closure = closure, .context = context, .error = SB_E_UNAVAILABLE, .state = SB_DB_QUEUED};
+    sem_init(&job.done, 0, 0);
     pthread_mutex_lock(&writer->lock);
     bool queued = enqueue(writer, &job);
-    bool in_time = queued && wait_for(writer, &job, &deadline);
     pthread_mutex_unlock(&writer->lock);
-    pthread_cond_destroy(&job.done);
+    bool in_time = queued && wait_for(writer, &job, &deadline);
+    sem_destroy(&job.done);
     if (!queued)
         sb_metrics_add(SB_METRIC_WRITES, "outcome=\"failed\"", 1);
     else if (!in_time)
@@ -173,6 +177,7 @@ static void count_outcomes(size_t ok, size_t refused, size_t failed)
 void sb_db_writer_settle(struct sb_db_writer *writer, struct sb_db_job **jobs, size_t count,
                          enum sb_error error)
 {
+    (void)writer;
     size_t ok = 0, failed = 0;
     for (size_t i = 0; i < count; i++) {
         if (error != SB_OK)
@@ -181,11 +186,7 @@ void sb_db_writer_settle(struct sb_db_writer *writer, struct sb_db_job **jobs, s
         failed += jobs[i]->error == SB_E_UNAVAILABLE || jobs[i]->error == SB_E_MISCONFIGURED;
     }
     count_outcomes(ok, count - ok - failed, failed);
-    /* Signalled under the lock: a job that is done is gone as soon as its owner gets it. */
-    pthread_mutex_lock(&writer->lock);
-    for (size_t i = 0; i < count; i++) {
-        jobs[i]->state = SB_DB_DONE;
-        pthread_cond_signal(&jobs[i]->done);
-    }
-    pthread_mutex_unlock(&writer->lock);
+    /* A job is gone as soon as its owner is woken: nothing of it is touched after that. */
+    for (size_t i = 0; i < count; i++)
+        sem_post(&jobs[i]->done);
 }

@@ -32,7 +32,8 @@ function stopping(endpoint, left = 2) {
 }
 
 async function endsWell(endpoint, ms) {
-    assert.deepEqual(await within('its end', endpoint.exited, ms), { code: 0, signal: null });
+    const status = await within('its end', endpoint.exited, ms);
+    assert.deepEqual(status, { code: 0, signal: null }, `${JSON.stringify(status)} ${endpoint.stderr}`);
 }
 
 describe('stopping', { concurrency: 4 }, () => {

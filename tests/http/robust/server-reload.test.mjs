@@ -89,7 +89,7 @@ test('install over a running program works, and the new one is picked up', async
         const socket = path.join(web.state, 'fcgi/config.sock');
         fs.rmSync(socket, { force: true });
         const user = root ? ['-u', 'www-data', '-g', 'www-data'] : [];
-        const done = spawnSync('spawn-fcgi', ['-s', socket, '-M', '0600', ...user, '--', path.join(site.cgiBin, 'config')],
+        const done = spawnSync('spawn-fcgi', ['-s', socket, '-M', '0600', '-P', `${socket.slice(0, -5)}.pid`, ...user, '--', path.join(site.cgiBin, 'config')],
             { env: { PATH: process.env.PATH, SWITCHBOARD_ENV: site.env }, encoding: 'utf8' });
         assert.equal(done.status, 0, done.stderr);
     }

@@ -84,13 +84,12 @@ static void lose_database(const char *path)
 {
     input.db = sb_db_new(path, false);
     cr_assert_not_null(input.db);
-    input.reader = sb_db_reader_new(input.db);
+    input.reader = sb_db_reader(input.db);
     cr_assert_not_null(input.reader);
 }
 
 static void close_lost_database(void)
 {
-    sb_db_reader_free(input.reader);
     sb_db_free(input.db);
 }
 
@@ -246,7 +245,7 @@ static bool first_use(int index, void *context)
     (void)context;
     (void)index;
     input.db = sb_db_new(store.path, false);
-    input.reader = input.db == NULL ? NULL : sb_db_reader_new(input.db);
+    input.reader = input.db == NULL ? NULL : sb_db_reader(input.db);
     return input.reader != NULL && find_user("") == SB_OK && principal.roles == USER;
 }
 

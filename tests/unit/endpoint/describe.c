@@ -127,6 +127,7 @@ static const struct sb_route routes[] = {{.methods = SB_POST,
                                           .path = "/gone",
                                           .access = SB_ACCESS_PUBLIC,
                                           .handler = gone,
+                                          .always_fails = true,
                                           .errors = SB_ERRORS(SB_E_GONE)},
                                          {.handler = NULL}};
 

@@ -83,11 +83,38 @@ Test(runtime, an_idempotent_route_takes_json_gives_output_and_has_a_database)
 {
     static const char flaw[] = "an idempotent route must take JSON and have an output table";
     expect_flaw(ROUTE(SOUND, SB_OUTPUT(struct thing, fields), .idempotent = true), flaw);
-    expect_flaw(ROUTE(SOUND, .body = SB_BODY_JSON, .idempotent = true), flaw);
-    cr_assert_str_eq(flaw_of(ROUTE(SOUND, .body = SB_BODY_JSON, SB_OUTPUT(struct thing, fields),
-                                   .idempotent = true),
+    expect_flaw(
+        ROUTE(SOUND, .body = SB_BODY_JSON, SB_INPUT(struct thing, fields), .idempotent = true),
+        flaw);
+    cr_assert_str_eq(flaw_of(ROUTE(SOUND, .body = SB_BODY_JSON, SB_INPUT(struct thing, fields),
+                                   SB_OUTPUT(struct thing, fields), .idempotent = true),
                              SB_NEEDS_TURN),
                      "an idempotent route needs SB_NEEDS_DB");
+}
+
+Test(runtime, a_json_body_must_be_held_against_a_table)
+{
+    expect_flaw(ROUTE(SOUND, .body = SB_BODY_JSON),
+                "a JSON body has no input table to be held against");
+}
+
+Test(runtime, an_id_of_the_path_must_have_a_field)
+{
+    struct sb_route route = ROUTE(SOUND, SB_INPUT(struct thing, fields));
+    route.path = "/{nothing}/end";
+    expect_flaw(route, "an {id} of a path has no field in the input table");
+}
+
+Test(runtime, an_output_field_must_not_hide_a_member_of_every_answer)
+{
+    static const char flaw[] = "an output field has the name of a member that every answer has";
+    static const struct sb_field trace[] = {
+        SB_STRING(struct thing, name, "traceId", 1, 9, SB_REQUIRED), SB_FIELDS_END};
+    static const struct sb_field title[] = {
+        SB_STRING(struct thing, name, "title", 1, 9, SB_REQUIRED), SB_FIELDS_END};
+    expect_flaw(ROUTE(SOUND, SB_OUTPUT(struct thing, trace)), flaw);
+    expect_flaw(ROUTE(SOUND, SB_OUTPUT(struct thing, title), .report_errors = true), flaw);
+    cr_assert_null(flaw_of(ROUTE(SOUND, SB_OUTPUT(struct thing, title)), 0));
 }
 
 Test(runtime, a_limit_must_fit_the_counters)
@@ -185,13 +212,4 @@ Test(runtime_open, a_run_dir_that_is_missing_is_logged_and_served_without)
     cr_assert_not(site.runtime.limiter_ok);
     cr_assert(call_file_has(&site, "log/switchboard.log", "\"event\":\"rate_limit.unavailable\""));
     cr_assert(call_file_has(&site, "log/switchboard.log", "\"event\":\"metrics.unavailable\""));
-}
-
-Test(runtime_open, a_worker_opens_no_connection_before_it_reads)
-{
-    call_site_open(&site, &db_endpoint);
-    cr_assert_null(site.worker.reader);
-    cr_assert_eq(call_send(&site, &(struct call){.target = "/api/db", .method = "POST"})->status,
-                 200);
-    cr_assert_null(site.worker.reader);
 }

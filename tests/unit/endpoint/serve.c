@@ -61,6 +61,7 @@ Test(serve, the_fields_lie_where_they_did)
     cr_assert_eq(offsetof(FCGX_Request, ipcFd), 48);
     cr_assert_eq(offsetof(FCGX_Request, keepConnection), 56);
     cr_assert_eq(offsetof(FCGX_Request, listen_sock), 72);
+    cr_assert_eq(offsetof(FCGX_Request, detached), 76);
 }
 
 Test(serve, a_connection_put_in_is_read_and_not_closed)

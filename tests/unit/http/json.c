@@ -52,96 +52,98 @@ Test(json, takes_objects_as_rfc_8259_writes_them)
         text, sizeof(text) - 1                                                                     \
     }
 
+static const struct {
+    const char *text;
+    size_t length;
+} refused[] = {
+    /* no object */
+    ROW(""),
+    ROW(" "),
+    ROW("null"),
+    ROW("true"),
+    ROW("1"),
+    ROW("\"a\""),
+    ROW("[]"),
+    ROW("[{}]"),
+    /* duplicate keys, however they are spelled */
+    ROW("{\"a\":1,\"a\":1}"),
+    ROW("{\"a\":1,\"\\u0061\":2}"),
+    ROW("{\"x\":{\"a\":1,\"b\":2,\"a\":3}}"),
+    ROW("{\"x\":[{\"a\":1,\"a\":1}]}"),
+    ROW("{\"\":1,\"\":2}"),
+    /* NUL */
+    ROW("{\"a\":\"\\u0000\"}"),
+    ROW("{\"a\\u0000b\":1}"),
+    ROW("{\"a\":\"\0\"}"),
+    ROW("{}\0"),
+    ROW("\0{}"),
+    ROW("{\0}"),
+    ROW("{\"a\0\":1}"),
+    ROW("{\"a\":1\0}"),
+    ROW("{\"a\":[1\0,2]}"),
+    ROW("{\"a\":1\0 ,\"b\":2}"),
+    /* invalid UTF-8: lone bytes, overlong forms, surrogates, beyond U+10FFFF, cut short */
+    ROW("{\"a\":\"\x80\"}"),
+    ROW("{\"a\":\"\xFF\"}"),
+    ROW("{\"a\":\"\xC0\xAF\"}"),
+    ROW("{\"a\":\"\xE0\x80\xAF\"}"),
+    ROW("{\"a\":\"\xED\xA0\x80\"}"),
+    ROW("{\"a\":\"\xF4\x90\x80\x80\"}"),
+    ROW("{\"a\":\"\xC3\"}"),
+    ROW("{\"\xFF\":1}"),
+    ROW("{\"a\":\"\xE2\x82\"}"),
+    ROW("\xEF\xBB\xBF{}"),
+    /* escaped surrogates that are no pair */
+    ROW("{\"a\":\"\\ud800\"}"),
+    ROW("{\"a\":\"\\udc00\"}"),
+    ROW("{\"a\":\"\\ud800\\ud800\"}"),
+    /* trailing bytes */
+    ROW("{}{}"),
+    ROW("{}x"),
+    ROW("{},"),
+    ROW("{}]"),
+    ROW("{} null"),
+    /* broken off, or no JSON at all */
+    ROW("{"),
+    ROW("{\"a\""),
+    ROW("{\"a\":"),
+    ROW("{\"a\":1"),
+    ROW("{\"a\":1,"),
+    ROW("{\"a"),
+    ROW("{\"a\":1,}"),
+    ROW("{a:1}"),
+    ROW("{'a':1}"),
+    ROW("{\"a\":'b'}"),
+    ROW("{\"a\":01}"),
+    ROW("{\"a\":+1}"),
+    ROW("{\"a\":.5}"),
+    ROW("{\"a\":1.}"),
+    ROW("{\"a\":0x10}"),
+    ROW("{\"a\":NaN}"),
+    ROW("{\"a\":Infinity}"),
+    ROW("{\"a\":TRUE}"),
+    ROW("{\"a\":\"\t\"}"),
+    ROW("{\"a\":\"\n\"}"),
+    ROW("{\"a\":\"\\x41\"}"),
+    ROW("{\"a\":\"\\u12\"}"),
+    ROW("{\"a\":1 \"b\":2}"),
+    ROW("{\"a\" 1}"),
+    ROW("{/**/}"),
+    ROW("{} // x"),
+    ROW("{\"a\":[1,]}"),
+    ROW("{\"a\":[}"),
+    ROW("}"),
+    ROW("]"),
+    /* numbers nobody can hold */
+    ROW("{\"a\":9223372036854775808}"),
+    ROW("{\"a\":1e999}"),
+};
+
 Test(json, refuses_everything_else)
 {
-    static const struct {
-        const char *text;
-        size_t length;
-    } rows[] = {
-        /* no object */
-        ROW(""),
-        ROW(" "),
-        ROW("null"),
-        ROW("true"),
-        ROW("1"),
-        ROW("\"a\""),
-        ROW("[]"),
-        ROW("[{}]"),
-        /* duplicate keys, however they are spelled */
-        ROW("{\"a\":1,\"a\":1}"),
-        ROW("{\"a\":1,\"\\u0061\":2}"),
-        ROW("{\"x\":{\"a\":1,\"b\":2,\"a\":3}}"),
-        ROW("{\"x\":[{\"a\":1,\"a\":1}]}"),
-        ROW("{\"\":1,\"\":2}"),
-        /* NUL */
-        ROW("{\"a\":\"\\u0000\"}"),
-        ROW("{\"a\\u0000b\":1}"),
-        ROW("{\"a\":\"\0\"}"),
-        ROW("{}\0"),
-        ROW("\0{}"),
-        ROW("{\0}"),
-        ROW("{\"a\0\":1}"),
-        ROW("{\"a\":1\0}"),
-        ROW("{\"a\":[1\0,2]}"),
-        ROW("{\"a\":1\0 ,\"b\":2}"),
-        /* invalid UTF-8: lone bytes, overlong forms, surrogates, beyond U+10FFFF, cut short */
-        ROW("{\"a\":\"\x80\"}"),
-        ROW("{\"a\":\"\xFF\"}"),
-        ROW("{\"a\":\"\xC0\xAF\"}"),
-        ROW("{\"a\":\"\xE0\x80\xAF\"}"),
-        ROW("{\"a\":\"\xED\xA0\x80\"}"),
-        ROW("{\"a\":\"\xF4\x90\x80\x80\"}"),
-        ROW("{\"a\":\"\xC3\"}"),
-        ROW("{\"\xFF\":1}"),
-        ROW("{\"a\":\"\xE2\x82\"}"),
-        ROW("\xEF\xBB\xBF{}"),
-        /* escaped surrogates that are no pair */
-        ROW("{\"a\":\"\\ud800\"}"),
-        ROW("{\"a\":\"\\udc00\"}"),
-        ROW("{\"a\":\"\\ud800\\ud800\"}"),
-        /* trailing bytes */
-        ROW("{}{}"),
-        ROW("{}x"),
-        ROW("{},"),
-        ROW("{}]"),
-        ROW("{} null"),
-        /* broken off, or no JSON at all */
-        ROW("{"),
-        ROW("{\"a\""),
-        ROW("{\"a\":"),
-        ROW("{\"a\":1"),
-        ROW("{\"a\":1,"),
-        ROW("{\"a"),
-        ROW("{\"a\":1,}"),
-        ROW("{a:1}"),
-        ROW("{'a':1}"),
-        ROW("{\"a\":'b'}"),
-        ROW("{\"a\":01}"),
-        ROW("{\"a\":+1}"),
-        ROW("{\"a\":.5}"),
-        ROW("{\"a\":1.}"),
-        ROW("{\"a\":0x10}"),
-        ROW("{\"a\":NaN}"),
-        ROW("{\"a\":Infinity}"),
-        ROW("{\"a\":TRUE}"),
-        ROW("{\"a\":\"\t\"}"),
-        ROW("{\"a\":\"\n\"}"),
-        ROW("{\"a\":\"\\x41\"}"),
-        ROW("{\"a\":\"\\u12\"}"),
-        ROW("{\"a\":1 \"b\":2}"),
-        ROW("{\"a\" 1}"),
-        ROW("{/**/}"),
-        ROW("{} // x"),
-        ROW("{\"a\":[1,]}"),
-        ROW("{\"a\":[}"),
-        ROW("}"),
-        ROW("]"),
-        /* numbers nobody can hold */
-        ROW("{\"a\":9223372036854775808}"),
-        ROW("{\"a\":1e999}"),
-    };
-    for (size_t i = 0; i < SB_COUNT(rows); i++)
-        cr_expect_not(accepted(rows[i].text, rows[i].length), "row %zu: %s", i, rows[i].text);
+    for (size_t i = 0; i < SB_COUNT(refused); i++)
+        cr_expect_not(accepted(refused[i].text, refused[i].length), "row %zu: %s", i,
+                      refused[i].text);
 }
 
 Test(json, nests_32_levels_and_no_more)

@@ -176,7 +176,6 @@ Test(db_checkpoint, nobody_can_commit_while_a_checkpoint_runs)
     cr_assert_eq(sqlite3_open(store.path, &handle), SQLITE_OK);
     intruder = handle;
     write_pages(SB_DB_CHECKPOINT_PAGES);
-    sb_db_reader_free(store.reader);
     sb_db_free(store.db); /* waits for the writer */
     store.reader = NULL;
     store.db = NULL;

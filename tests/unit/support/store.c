@@ -24,7 +24,7 @@ void store_prepare(struct store *store)
     cr_assert(sb_metrics_open(store->dir));
     store->db = sb_db_new(store->path, true);
     cr_assert_not_null(store->db);
-    store->reader = sb_db_reader_new(store->db);
+    store->reader = sb_db_reader(store->db);
     store->arena = sb_arena_new(ARENA_CAP);
 }
 
@@ -37,7 +37,6 @@ void store_open(struct store *store)
 
 void store_close(struct store *store)
 {
-    sb_db_reader_free(store->reader);
     sb_db_free(store->db);
     sb_arena_free(store->arena);
     sb_log_open(NULL, NULL, SB_LOG_INFO);

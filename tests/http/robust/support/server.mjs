@@ -94,8 +94,8 @@ export class Server {
     }
 }
 
-export async function startServer(site, script) {
-    return new Server(site, await freePort(), script).ready();
+export async function startServer(site, script, port) {
+    return new Server(site, port ?? (await freePort()), script).ready();
 }
 
 // Keeps width requests under way until it is told to stop, which gives all results.

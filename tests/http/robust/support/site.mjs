@@ -5,6 +5,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { processesOf } from './process.mjs';
 
 export const build = path.resolve(process.env.SB_BUILD ?? 'build/release');
 export const checkout = path.resolve(build, '../..');
@@ -111,7 +112,11 @@ class Site {
         return lines.map((line) => JSON.parse(line)).filter((line) => !endpoint || line.endpoint === endpoint);
     }
 
+    // Nothing may run any more of what the test started.
     remove() {
+        const left = processesOf(this.dir);
+        left.forEach((pid) => process.kill(pid, 'SIGKILL'));
+        if (left.length > 0) throw new Error(`processes left of ${this.dir}: ${left}`);
         fs.rmSync(this.dir, { recursive: true, force: true });
     }
 }
