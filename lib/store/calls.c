@@ -58,7 +58,7 @@ static enum sb_error found_call_and_role(const struct sb_db_row *row, void *cont
 static enum sb_error find_open(struct sb_db_conn *tx, struct found *found, const char *thread_id)
 {
     enum sb_error error = sb_db_query(
-        tx, "SELECT " CALL_COLUMNS " FROM calls c WHERE c.thread_id = $1 AND c.ended_at IS NULL",
+        tx, "SELECT " CALL_COLUMNS " FROM calls c WHERE c.thread_id = $1 AND c.slot = ''",
         SB_DB_VALUES(SB_DB_TEXT(thread_id)), found_call, found);
     return error == SB_OK && !found->found ? SB_E_INTERNAL : error;
 }
@@ -123,15 +123,15 @@ static enum sb_error make_call(struct sb_arena *arena, const struct sb_call_star
     return made ? SB_OK : SB_E_INTERNAL;
 }
 
-/* Inserts call unless its thread has an open one; the unique index decides. */
+/* Inserts call unless its thread has an open one; the key decides. */
 static enum sb_error insert_call(struct sb_db_conn *tx, const struct sb_call *call, bool *inserted)
 {
     int64_t changes;
     enum sb_error error =
         sb_db_exec(tx,
-                   "INSERT INTO calls (id, thread_id, kind, room, started_by, started_at)"
-                   " VALUES ($1, $2, $3, $4, $5, $6)"
-                   " ON CONFLICT (thread_id) WHERE ended_at IS NULL DO NOTHING",
+                   "INSERT INTO calls (id, thread_id, slot, kind, room, started_by, started_at)"
+                   " VALUES ($1, $2, '', $3, $4, $5, $6)"
+                   " ON CONFLICT (thread_id, slot) DO NOTHING",
                    SB_DB_VALUES(SB_DB_TEXT(call->id), SB_DB_TEXT(call->thread_id),
                                 SB_DB_TEXT(sb_call_kind_names[call->kind]), SB_DB_TEXT(call->room),
                                 SB_DB_TEXT(call->started_by), SB_DB_INT(call->started_at_ms)),
@@ -230,11 +230,13 @@ static enum sb_error close_call(struct sb_db_conn *tx, struct sb_call *call, con
     call->ended_at_ms = now_ms > call->started_at_ms ? now_ms : call->started_at_ms;
     call->duration_s = (call->ended_at_ms - call->started_at_ms) / 1000;
     call->end_reason = end_reason;
-    enum sb_error error = sb_db_exec(
-        tx, "UPDATE calls SET ended_at = $2, duration_s = $3, end_reason = $4 WHERE id = $1",
-        SB_DB_VALUES(SB_DB_TEXT(call->id), SB_DB_INT(call->ended_at_ms),
-                     SB_DB_INT(call->duration_s), SB_DB_TEXT(call->end_reason)),
-        NULL);
+    enum sb_error error =
+        sb_db_exec(tx,
+                   "UPDATE calls SET slot = id, ended_at = $2, duration_s = $3, end_reason = $4"
+                   " WHERE id = $1",
+                   SB_DB_VALUES(SB_DB_TEXT(call->id), SB_DB_INT(call->ended_at_ms),
+                                SB_DB_INT(call->duration_s), SB_DB_TEXT(call->end_reason)),
+                   NULL);
     if (error == SB_OK)
         error = sb_db_exec(
             tx, "UPDATE participants SET left_at = $2 WHERE call_id = $1 AND left_at IS NULL",

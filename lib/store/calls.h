@@ -1,5 +1,5 @@
 /* Calls and who takes part in them. A thread has at most one open call; the database itself holds
- * that (a unique index over open calls). */
+ * that (the key of its table). */
 #ifndef SB_STORE_CALLS_H
 #define SB_STORE_CALLS_H
 

@@ -28,13 +28,16 @@ static const char people_and_threads[] =
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX thread_members_by_user ON thread_members (user_id);";
 
-/* A start writes to calls and call_events: every index on them costs every start. The ids of calls
- * and the rooms begin with the time, so their trees grow at the end; the others are by thread.
- * Events are found by (thread_id, seq): seq is the rowid, which every index ends with. */
+/* A start writes to calls and call_events, and every page it changes is written twice, to the WAL
+ * and back. So only one tree is ordered by thread, which is a page of its own for each start:
+ * calls, whose key (thread, slot) also allows a thread one open call only. All others grow at their
+ * end, in pages that the starts of a batch share: ids and rooms begin with the time, and events are
+ * a log that is read from a seq on. */
 static const char calls[] =
     "CREATE TABLE calls ("
-    "  id TEXT NOT NULL PRIMARY KEY,"
     "  thread_id TEXT NOT NULL REFERENCES threads (id),"
+    "  slot TEXT NOT NULL," /* '' while the call is open, then its id */
+    "  id TEXT NOT NULL UNIQUE,"
     "  kind TEXT NOT NULL CHECK (kind IN ('audio', 'video')),"
     "  room TEXT NOT NULL UNIQUE,"
     "  started_by TEXT NOT NULL REFERENCES users (id),"
@@ -42,11 +45,11 @@ static const char calls[] =
     "  ended_at INTEGER CHECK (ended_at >= started_at),"
     "  duration_s INTEGER,"
     "  end_reason TEXT,"
+    "  PRIMARY KEY (thread_id, slot),"
+    "  CHECK (slot = CASE WHEN ended_at IS NULL THEN '' ELSE id END),"
     "  CHECK ((ended_at IS NULL) = (duration_s IS NULL)),"
     "  CHECK ((ended_at IS NULL) = (end_reason IS NULL))"
     ") STRICT, WITHOUT ROWID;"
-    "CREATE UNIQUE INDEX calls_open ON calls (thread_id) WHERE ended_at IS NULL;"
-    "CREATE INDEX calls_by_thread ON calls (thread_id, started_at);"
 
     "CREATE TABLE participants ("
     "  call_id TEXT NOT NULL REFERENCES calls (id) ON DELETE CASCADE,"
@@ -63,13 +66,12 @@ static const char calls[] =
 
     "CREATE TABLE call_events ("
     "  seq INTEGER PRIMARY KEY,"
-    "  thread_id TEXT NOT NULL REFERENCES threads (id) ON DELETE CASCADE,"
+    "  thread_id TEXT NOT NULL,"
     "  call_id TEXT NOT NULL,"
     "  type TEXT NOT NULL,"
     "  user_id TEXT NOT NULL,"
     "  at INTEGER NOT NULL"
-    ") STRICT;"
-    "CREATE INDEX call_events_by_thread ON call_events (thread_id);";
+    ") STRICT;";
 
 static const char service[] = "CREATE TABLE idempotency ("
                               "  principal TEXT NOT NULL,"

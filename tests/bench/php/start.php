@@ -5,8 +5,8 @@
  * BENCH_DB, BENCH_SECRET, BENCH_LOG; BENCH_LOCK, if set, is a file that writers queue at. */
 declare(strict_types=1);
 
-const CALL = 'SELECT id, thread_id AS threadId, kind, started_by AS startedBy, started_at
-    FROM calls WHERE thread_id = ? AND ended_at IS NULL';
+const CALL = "SELECT id, thread_id AS threadId, kind, started_by AS startedBy, started_at
+    FROM calls WHERE thread_id = ? AND slot = ''";
 
 $started = hrtime(true);
 $trace = bin2hex(random_bytes(16));
@@ -114,8 +114,8 @@ function start(PDO $db, array $input, string $user): array
     $now = (int) (microtime(true) * 1000);
     $call = ['id' => make_id('call_', $now), 'threadId' => $input['threadId'],
         'kind' => $input['kind'], 'startedBy' => $user, 'started_at' => $now];
-    $db->prepare('INSERT INTO calls (id, thread_id, kind, room, started_by, started_at)
-        VALUES (?, ?, ?, ?, ?, ?)')->execute([$call['id'], $call['threadId'], $call['kind'],
+    $db->prepare("INSERT INTO calls (id, thread_id, slot, kind, room, started_by, started_at)
+        VALUES (?, ?, '', ?, ?, ?, ?)")->execute([$call['id'], $call['threadId'], $call['kind'],
         make_id('', $now), $user, $now]);
     $db->prepare('INSERT INTO call_events (thread_id, call_id, type, user_id, at)
         VALUES (?, ?, ?, ?, ?)')->execute([$call['threadId'], $call['id'], 'started', $user, $now]);

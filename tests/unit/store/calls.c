@@ -295,8 +295,8 @@ static enum sb_error insert_second(struct sb_db_conn *tx, void *context)
 {
     (void)context;
     return sb_db_exec(tx,
-                      "INSERT INTO calls (id, thread_id, kind, room, started_by, started_at)"
-                      " VALUES ('second', 't', 'audio', 'room', 'ada', 1)",
+                      "INSERT INTO calls (id, thread_id, slot, kind, room, started_by, started_at)"
+                      " VALUES ('second', 't', '', 'audio', 'room', 'ada', 1)",
                       SB_DB_NO_VALUES, NULL);
 }
 
