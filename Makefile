@@ -63,8 +63,9 @@ UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/support/*.
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 REPLAYS := $(addprefix $(BUILD)/tests/fuzz/,$(FUZZERS))
 
+# A program whose source is gone would still be served.
 all: $(ENDPOINTS) $(COMMAND)
-	@:
+	@find $(BUILD)/cgi-bin -type f $(foreach endpoint,$(ENDPOINTS),! -path $(endpoint)) -delete
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -191,6 +192,7 @@ lint: all
 	@tests/lint $(BUILD)
 
 check: deps-check
+	@[ "$$(id -u)" = 0 ] || { echo "make check serves as other users: run it as root" >&2; exit 1; }
 	@$(MAKE) all
 	@$(MAKE) lint
 	@$(MAKE) unit replay
@@ -199,7 +201,7 @@ check: deps-check
 	@echo "make check: all passed"
 
 fuzz: deps-fuzz
-	@tests/fuzz/run $(or $(SECONDS_EACH),60) $(FUZZERS)
+	@tests/fuzz/run $(or $(SECONDS),60) $(FUZZERS)
 
 bench: deps-bench
 	@$(MAKE) all
@@ -212,7 +214,7 @@ SHARE := $(DESTDIR)$(PREFIX)/share/switchboard
 
 install: all
 	install -d $(LIBEXEC) $(SHARE) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/switchboard
-	cd $(BUILD) && find cgi-bin -type f -exec install -D -m 755 {} $(abspath $(LIBEXEC))/{} \;
+	$(foreach endpoint,$(ENDPOINTS),install -D -m 755 $(endpoint) $(LIBEXEC)/$(endpoint:$(BUILD)/%=%) &&) :
 	install -m 755 $(COMMAND) $(DESTDIR)$(PREFIX)/bin/
 	cp -R etc/. $(SHARE)/etc
 	cp -R cron logrotate docs $(SHARE)/

@@ -238,19 +238,32 @@ static void check_env_file(struct report *report)
         path = "/etc/switchboard/switchboard.env";
     if (stat(path, &st) == 0 && (st.st_mode & 0007) != 0)
         add_format(report, "SWITCHBOARD_ENV", true,
-                   "%s holds secrets and is open to all; chmod 0640 or 0600 it", path);
+                   "%s holds secrets and is open to all; chmod it 0640 or tighter", path);
 }
 
-static void check_state(struct report *report, const struct sb_config *config)
+/* From here on as the owner of STATE_DIR, like the endpoints: what is not readable to it is not
+ * readable to them, and no program of the tree runs as root. */
+static bool become_owner(struct report *report)
 {
     char reason[512];
-    if (!sb_owner_become(config->state_dir, reason, sizeof reason)) {
+    struct sb_config *config;
+    struct sb_config_problem *problems;
+    if (!sb_config_load(NULL, 0, &config, &problems))
+        return false;
+    bool owner = sb_owner_become(config->state_dir, reason, sizeof reason);
+    if (!owner)
         add(report, "STATE_DIR", false, reason);
-        return;
-    }
-    check_directory(report, "STATE_DIR", config->state_dir);
-    check_directory(report, "RUN_DIR", config->run_dir);
-    check_directory(report, "LOG_DIR", config->log_dir);
+    else if (geteuid() == 0)
+        add_format(report, "STATE_DIR", true,
+                   "%s belongs to root; chown it to the user of your web server, whose endpoints "
+                   "refuse it otherwise",
+                   config->state_dir);
+    sb_config_free(config);
+    return owner;
+}
+
+static void check_database(struct report *report, const struct sb_config *config)
+{
     int64_t version = 0;
     struct sb_db *db = config->database_path == NULL || (tree.needs & SB_NEEDS_DB) == 0
                            ? NULL
@@ -285,6 +298,8 @@ static int run(struct report *report, const char *cgi_bin)
     struct sb_config_problem *problems;
     sb_buf_init(&report->json, NULL, DESCRIPTION_MAX);
     sb_json_open(&report->json, '[');
+    sb_log_open(NULL, "switchboard", SB_LOG_LEVEL__MAX); /* the report says it better */
+    bool owner = become_owner(report);
     check_endpoints(report, cgi_bin);
     if (!sb_config_load(NULL, tree.needs, &config, &problems)) {
         say("out of memory");
@@ -292,10 +307,14 @@ static int run(struct report *report, const char *cgi_bin)
     }
     for (; problems != NULL; problems = problems->next)
         add(report, problems->variable, problems->warning, problems->message);
-    sb_log_open(NULL, "switchboard", SB_LOG_LEVEL__MAX); /* the report says it better */
     check_rates(report, config);
     check_env_file(report);
-    check_state(report, config);
+    if (owner) {
+        check_directory(report, "STATE_DIR", config->state_dir);
+        check_directory(report, "RUN_DIR", config->run_dir);
+        check_directory(report, "LOG_DIR", config->log_dir);
+        check_database(report, config);
+    }
     sb_config_free(config);
     return conclude(report);
 }

@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/owner.h"
@@ -39,10 +40,11 @@ static bool own_state(const struct sb_config *config)
 {
     char reason[512];
     if (mkdir(config->state_dir, 0700) == 0)
-        say("made STATE_DIR %s", config->state_dir);
+        say("made STATE_DIR %s%s", config->state_dir,
+            geteuid() != 0 ? "" : "; it is root's: chown it to the user of your web server");
     if (sb_owner_become(config->state_dir, reason, sizeof reason))
         return true;
-    say("%s", reason);
+    say("STATE_DIR %s", reason);
     return false;
 }
 
@@ -157,6 +159,8 @@ int main(int argc, char **argv)
     umask(027);
     if (argc < 2)
         return usage_error(&this_verb, "no verb given; `switchboard help` lists them");
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        argv[1] = (char *)"help";
     for (const struct verb *const *verb = __start_verbs; verb < __stop_verbs; verb++) {
         if (strcmp((*verb)->name, argv[1]) == 0) {
             int status = (*verb)->run(argc - 1, argv + 1);

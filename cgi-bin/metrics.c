@@ -12,7 +12,7 @@ static enum sb_error metrics(struct sb_request *request, const void *in, void *o
     struct sb_buf text;
     sb_buf_init(&text, request->arena, METRICS_MAX);
     sb_metrics_write(&text);
-    if (!sb_buf_ok(&text))
+    if (!sb_buf_ok(&text) || !sb_request_counters_ok(request))
         return SB_E_UNAVAILABLE;
     /* A client that has gone is noticed and logged by the pipeline. */
     (void)!sb_request_write_body(request, text.data == NULL ? "" : text.data, text.length);

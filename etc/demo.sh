@@ -21,13 +21,13 @@ if [ ! -e "$env_file" ]; then
 STATE_DIR=$root/state
 RUN_DIR=$root/run
 LOG_DIR=$root/log
-ALLOWED_ORIGINS=http://127.0.0.1:$port,http://localhost:$port
 JWT_SECRET=$(secret)
 JITSI_JWT_SECRET=$(secret)
 EOF
 fi
 SWITCHBOARD_ENV=$env_file
-export SWITCHBOARD_ENV
+ALLOWED_ORIGINS=http://127.0.0.1:$port,http://localhost:$port # the port may be another each time
+export SWITCHBOARD_ENV ALLOWED_ORIGINS
 
 "$switchboard" migrate >/dev/null
 "$switchboard" user list | grep -q '^demo	' || "$switchboard" user add --id demo --name "Demo User"

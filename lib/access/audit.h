@@ -7,7 +7,7 @@
 #include "base/error.h"
 
 struct sb_audit {
-    const char *action;  /* "calls.start", "auth.refused", "origin.denied" */
+    const char *action;  /* "calls.start", or "request.refused" on a route without one */
     const char *outcome; /* "ok" or an error code */
     const char *trace_id;
     const char *user_id;     /* NULL: anonymous */

@@ -27,7 +27,7 @@ struct file {
     _Atomic uint32_t expires_s[SETS][WAYS];
 };
 
-static struct file *file;
+static struct file *_Atomic file; /* may appear late, once RUN_DIR does */
 
 bool sb_rate_limit_open(const char *run_dir)
 {

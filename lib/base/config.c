@@ -365,6 +365,31 @@ static void load_rates(struct loader *loader)
     }
 }
 
+static bool known_name(const char *name)
+{
+    for (size_t i = 0; i < sb_config_row_count; i++) {
+        const struct sb_config_row *row = &sb_config_rows[i];
+        if (strcmp(row->name, name) == 0 || (row->alias != NULL && strcmp(row->alias, name) == 0))
+            return true;
+    }
+    for (size_t i = 0; i < sb_config_foreign_count; i++) {
+        if (strcmp(sb_config_foreigns[i].name, name) == 0)
+            return true;
+    }
+    return strncmp(name, rate_prefix, strlen(rate_prefix)) == 0;
+}
+
+/* A misspelt name would otherwise be silence. Of the file alone: the environment is full of other
+ * programs' variables. */
+static void check_names(struct loader *loader)
+{
+    for (const struct sb_config_pair *pair = loader->pairs; pair != NULL; pair = pair->next) {
+        if (!known_name(pair->name))
+            complain(loader, sb_arena_strdup(loader->config->arena, pair->name), SB_NEEDS_CORE,
+                     true, "is not a variable of Switchboard; see docs/CONFIGURATION.md");
+    }
+}
+
 /* What no single row can tell. */
 static void check_together(struct loader *loader)
 {
@@ -462,6 +487,7 @@ bool sb_config_load(const char *path, unsigned needs, struct sb_config **config,
         load_row(&loader, &sb_config_rows[i]);
     load_rates(&loader);
     check_together(&loader);
+    check_names(&loader);
     sb_arena_free(scratch);
     if (loader.no_memory) {
         sb_config_free(loader.config);

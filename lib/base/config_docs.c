@@ -112,10 +112,10 @@ static void write_comment(struct sb_buf *out, const char *doc)
 
 void sb_config_write_example(struct sb_buf *out)
 {
-    sb_buf_add_text(out,
-                    "# Switchboard's environment file, generated from lib/base/config_table.c.\n"
-                    "# Lines that begin with #NAME show defaults; see docs/CONFIGURATION.md.\n"
-                    "# Keep this file readable by its owner alone (0600): it holds secrets.\n");
+    sb_buf_add_text(
+        out, "# Switchboard's environment file, generated from lib/base/config_table.c.\n"
+             "# Lines that begin with #NAME show defaults; see docs/CONFIGURATION.md.\n"
+             "# It holds secrets: let it belong to root and the group of the web server, 0640.\n");
     for (size_t i = 0; i < sb_config_row_count; i++) {
         const struct sb_config_row *row = &sb_config_rows[i];
         if (row->section != NULL)

@@ -66,7 +66,7 @@ static const char *const bounds_text[] = {"0.0005", "0.001", "0.0025", "0.005", 
 enum { BOUNDS = SB_COUNT(bounds_us), SUM = BOUNDS + 1 };
 _Static_assert(SB_COUNT(bounds_us) + 2 <= VALUES, "bounds, overflow and sum fit a series");
 
-static struct file *file;
+static struct file *_Atomic file; /* may appear late, once RUN_DIR does */
 
 bool sb_metrics_open(const char *run_dir)
 {

@@ -31,25 +31,25 @@ bool sb_owner_become(const char *directory, char *problem, size_t problem_size)
     struct stat st;
     char owner[64], self[64];
     if (stat(directory, &st) != 0) {
-        snprintf(problem, problem_size, "STATE_DIR %s: %s", directory, strerror(errno));
+        snprintf(problem, problem_size, "%s: %s", directory, strerror(errno));
         return false;
     }
     if (!S_ISDIR(st.st_mode)) {
-        snprintf(problem, problem_size, "STATE_DIR %s is not a directory", directory);
+        snprintf(problem, problem_size, "%s is not a directory", directory);
         return false;
     }
     if (st.st_uid == geteuid())
         return true;
     if (geteuid() != 0) {
         snprintf(problem, problem_size,
-                 "STATE_DIR %s belongs to %s, but this runs as %s; run it as %s, or as root",
-                 directory, name_of(st.st_uid, owner, sizeof owner),
-                 name_of(geteuid(), self, sizeof self), owner);
+                 "%s belongs to %s, but this runs as %s; run it as %s, or as root", directory,
+                 name_of(st.st_uid, owner, sizeof owner), name_of(geteuid(), self, sizeof self),
+                 owner);
         return false;
     }
     if (!become(st.st_uid, st.st_gid)) {
         int error = errno; /* looking up the name changes it */
-        snprintf(problem, problem_size, "cannot become %s, the owner of STATE_DIR %s: %s",
+        snprintf(problem, problem_size, "cannot become %s, the owner of %s: %s",
                  name_of(st.st_uid, owner, sizeof owner), directory, strerror(error));
         return false;
     }

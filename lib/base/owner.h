@@ -9,8 +9,8 @@
 #include "base/error.h"
 
 /* Makes the process the owner of directory (an absolute path): as root it takes on the owner's
- * user and groups for good; as the owner nothing changes. False, with a sentence in problem: the
- * directory is missing or belongs to somebody else. */
+ * user and groups for good; as the owner nothing changes. False, with a sentence in problem that
+ * begins with the directory: it is missing or belongs to somebody else. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_owner_become(const char *directory, char *problem,
                                                   size_t problem_size);
 

@@ -124,11 +124,12 @@ SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_flush(struct sb_request *request);
 /* Whether the client has hung up; for long work. */
 SB_NONNULL_ALL bool sb_request_gone(struct sb_request *request);
 
-/* The program's readiness, for health: how long the process runs, and whether configuration,
- * limiter and metrics are as they should be. */
+/* For health: how long the process runs, what is wrong with the configuration, and whether the
+ * counters of RUN_DIR (rate limits, metrics) are at hand. */
 SB_NONNULL_ALL int64_t sb_request_uptime_s(const struct sb_request *request);
 SB_NONNULL_ALL const struct sb_config_problem *
 sb_request_config_problems(const struct sb_request *request);
+SB_NONNULL_ALL bool sb_request_counters_ok(const struct sb_request *request);
 SB_NONNULL_ALL struct sb_db *sb_request_db(struct sb_request *request);
 
 #endif

@@ -61,11 +61,12 @@ static enum sb_error check_origin(struct sb_pipeline *p)
     sb_metrics_add(SB_METRIC_ORIGIN_DENIED, labels, 1);
     SB_LOG(SB_LOG_WARN, "origin.denied", p->trace_id, SB_LOG_TEXT("origin", p->head.origin),
            SB_LOG_TEXT("enforced", enforced ? "true" : "false"));
+    p->refusal = "the origin is not allowed";
     if (enforced)
         return sb_limit_refused(p, SB_E_ORIGIN_DENIED);
     /* Not every text that came as an origin may go into a header, and "null" is never allowed. */
     if (sb_origin_valid(p->head.origin))
-        sb_response_header(&p->response, "Access-Control-Allow-Origin", p->head.origin);
+        sb_cors_allow(&p->response, p->head.origin);
     return SB_OK;
 }
 
@@ -93,6 +94,7 @@ static enum sb_error demand_origin(struct sb_pipeline *p)
         p->request.config->allow_no_origin)
         return SB_OK;
     p->message = "This route demands an Origin header of an allowed origin.";
+    p->refusal = "no origin";
     return sb_limit_refused(p, SB_E_ORIGIN_DENIED);
 }
 
@@ -169,6 +171,8 @@ void sb_pipeline_run(struct sb_worker *worker, struct sb_gateway *gateway)
                                     .address = p.address_text,
                                     .now_ms = sb_clock_now_ms(),
                                     .pipeline = &p};
+    if (!atomic_load(&worker->runtime->counters_ok))
+        sb_runtime_map_counters(worker->runtime);
     enum sb_error error = read_head(&p);
     dress(&p);
     for (size_t i = 0; error == SB_OK && !p.answered && i < SB_COUNT(steps); i++)
@@ -201,6 +205,11 @@ int64_t sb_request_uptime_s(const struct sb_request *request)
 const struct sb_config_problem *sb_request_config_problems(const struct sb_request *request)
 {
     return request->pipeline->worker->runtime->problems;
+}
+
+bool sb_request_counters_ok(const struct sb_request *request)
+{
+    return atomic_load(&request->pipeline->worker->runtime->counters_ok);
 }
 
 struct sb_db *sb_request_db(struct sb_request *request)

@@ -41,7 +41,7 @@ static enum sb_error charge(struct sb_pipeline *p, const char *kind, const char 
     struct sb_rate_policy policy = effective_policy(p);
     if (policy.limit == 0 || p->charged)
         return SB_OK;
-    if (!p->worker->runtime->limiter_ok)
+    if (!atomic_load(&p->worker->runtime->counters_ok))
         return p->route != NULL && p->route->limiter_failure == SB_FAIL_OPEN ? SB_OK
                                                                              : SB_E_UNAVAILABLE;
     char *subject = sb_arena_printf(p->request.arena, "%s:%s", kind, who);
@@ -57,6 +57,7 @@ static enum sb_error charge(struct sb_pipeline *p, const char *kind, const char 
     sb_buf_init_fixed(&text, labels, sizeof labels);
     sb_buf_add_format(&text, "policy=\"%s\"", policy.name);
     sb_metrics_add(SB_METRIC_RATE_LIMITED, labels, 1);
+    p->refusal = sb_arena_printf(p->request.arena, "rate limit %s", policy.name);
     p->message = sb_arena_printf(
         p->request.arena, "Too many requests: policy %s allows %lld in %lld s; see Retry-After.",
         policy.name, (long long)policy.limit, (long long)policy.window_s);

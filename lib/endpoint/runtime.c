@@ -10,12 +10,14 @@
 #include "base/metrics.h"
 #include "base/owner.h"
 
+enum { COUNTERS_RETRY_US = 1000000 };
+
 unsigned sb_endpoint_needs(const struct sb_endpoint *endpoint)
 {
     unsigned needs = endpoint->needs;
     for (const struct sb_route *route = endpoint->routes; route->handler != NULL; route++) {
         if (route->access == SB_ACCESS_USER || route->access == SB_ACCESS_PARTICIPANT)
-            needs |= SB_NEEDS_USERS;
+            needs |= SB_NEEDS_USERS | SB_NEEDS_DB; /* the users' rows: a disabled one is 403 */
         if (route->access == SB_ACCESS_METRICS)
             needs |= SB_NEEDS_METRICS;
     }
@@ -76,7 +78,7 @@ const char *sb_endpoint_flaw(const struct sb_endpoint *endpoint)
             flaw = name_flaw(route);
         if (flaw != NULL)
             return flaw;
-        if (route->idempotent && (endpoint->needs & SB_NEEDS_DB) == 0)
+        if (route->idempotent && (sb_endpoint_needs(endpoint) & SB_NEEDS_DB) == 0)
             return "an idempotent route needs SB_NEEDS_DB";
     }
     return NULL;
@@ -89,23 +91,43 @@ static void misconfigured(struct sb_runtime *runtime, const char *variable, cons
            SB_LOG_TEXT("reason", reason));
 }
 
-static void open_shared_files(struct sb_runtime *runtime)
+static void counters_failed(const char *what)
+{
+    SB_LOG(SB_LOG_ERROR, what, NULL, SB_LOG_TEXT("variable", "RUN_DIR"),
+           SB_LOG_TEXT("reason", strerror(errno)));
+}
+
+static void map_counters(struct sb_runtime *runtime)
 {
     const char *run_dir = runtime->config->run_dir;
-    if (!sb_metrics_open(run_dir))
-        SB_LOG(SB_LOG_ERROR, "metrics.unavailable", NULL, SB_LOG_TEXT("variable", "RUN_DIR"),
-               SB_LOG_TEXT("reason", strerror(errno)));
-    runtime->limiter_ok = sb_rate_limit_open(run_dir);
-    if (!runtime->limiter_ok)
-        SB_LOG(SB_LOG_ERROR, "rate_limit.unavailable", NULL, SB_LOG_TEXT("variable", "RUN_DIR"),
-               SB_LOG_TEXT("reason", strerror(errno)));
+    bool metrics = sb_metrics_open(run_dir);
+    if (!metrics)
+        counters_failed("metrics.unavailable");
+    bool limiter = sb_rate_limit_open(run_dir);
+    if (!limiter)
+        counters_failed("rate_limit.unavailable");
+    atomic_store(&runtime->counters_ok, metrics && limiter);
+}
+
+void sb_runtime_map_counters(struct sb_runtime *runtime)
+{
+    int64_t now_us = sb_clock_mono_us();
+    pthread_mutex_lock(&runtime->counters_lock);
+    bool due = now_us - runtime->counters_tried_us >= COUNTERS_RETRY_US;
+    if (!atomic_load(&runtime->counters_ok) && (due || runtime->counters_tried_us == 0)) {
+        runtime->counters_tried_us = now_us;
+        map_counters(runtime);
+    }
+    pthread_mutex_unlock(&runtime->counters_lock);
 }
 
 bool sb_runtime_open(struct sb_runtime *runtime, const struct sb_endpoint *endpoint)
 {
     char reason[512];
     unsigned needs = sb_endpoint_needs(endpoint);
-    *runtime = (struct sb_runtime){.endpoint = endpoint, .started_us = sb_clock_mono_us()};
+    *runtime = (struct sb_runtime){.endpoint = endpoint,
+                                   .started_us = sb_clock_mono_us(),
+                                   .counters_lock = PTHREAD_MUTEX_INITIALIZER};
     if (!sb_config_load(NULL, needs, &runtime->config, &runtime->problems))
         return false;
     const struct sb_config *config = runtime->config;
@@ -116,7 +138,7 @@ bool sb_runtime_open(struct sb_runtime *runtime, const struct sb_endpoint *endpo
     const struct sb_config_problem *problem = sb_config_blocking(runtime->problems, needs);
     if (problem != NULL)
         misconfigured(runtime, problem->variable, problem->message);
-    open_shared_files(runtime);
+    sb_runtime_map_counters(runtime);
     if ((needs & SB_NEEDS_DB) != 0 && config->database_path != NULL) {
         runtime->db = sb_db_new(config->database_path, false);
         return runtime->db != NULL;

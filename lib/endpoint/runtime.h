@@ -2,6 +2,9 @@
 #ifndef SB_ENDPOINT_RUNTIME_H
 #define SB_ENDPOINT_RUNTIME_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "endpoint/endpoint.h"
 #include "endpoint/gateway.h"
 
@@ -12,7 +15,9 @@ struct sb_runtime {
     struct sb_config *config;
     struct sb_config_problem *problems;
     bool misconfigured;
-    bool limiter_ok;
+    atomic_bool counters_ok; /* RUN_DIR's files are mapped; else it is tried again */
+    pthread_mutex_t counters_lock;
+    int64_t counters_tried_us;
     struct sb_db *db; /* NULL without SB_NEEDS_DB */
     int64_t started_us;
 };
@@ -35,6 +40,9 @@ SB_NONNULL_ALL const char *sb_endpoint_flaw(const struct sb_endpoint *endpoint);
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_runtime_open(struct sb_runtime *runtime,
                                                   const struct sb_endpoint *endpoint);
 SB_NONNULL_ALL void sb_runtime_close(struct sb_runtime *runtime);
+
+/* Maps the counters of RUN_DIR if that has not worked so far; at most one try a second. */
+SB_NONNULL_ALL void sb_runtime_map_counters(struct sb_runtime *runtime);
 
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_worker_open(struct sb_worker *worker,
                                                  struct sb_runtime *runtime);

@@ -35,8 +35,12 @@ void sb_cors_add(struct sb_response *response, enum sb_origin_verdict verdict, c
         return;
     if (verdict == SB_ORIGIN_ALLOWED)
         sb_response_header(response, "Access-Control-Allow-Credentials", "true");
-    sb_response_header(response, "Access-Control-Allow-Origin",
-                       verdict == SB_ORIGIN_ANY ? "*" : origin);
+    sb_cors_allow(response, verdict == SB_ORIGIN_ANY ? "*" : origin);
+}
+
+void sb_cors_allow(struct sb_response *response, const char *origin)
+{
+    sb_response_header(response, "Access-Control-Allow-Origin", origin);
     sb_response_header(response, "Access-Control-Expose-Headers",
                        "X-Trace-Id, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, "
                        "Idempotent-Replayed");

@@ -23,6 +23,9 @@ enum sb_origin_verdict sb_cors_judge(const struct sb_config *config, const char 
 SB_NONNULL(1)
 void sb_cors_add(struct sb_response *response, enum sb_origin_verdict verdict, const char *origin);
 
+/* Lets origin (a valid one) read the answer: Access-Control-Allow-Origin, -Expose-Headers. */
+SB_NONNULL_ALL void sb_cors_allow(struct sb_response *response, const char *origin);
+
 /* Adds what only a preflight's answer has; allow is the Allow-Methods list. */
 SB_NONNULL_ALL void sb_cors_add_preflight(struct sb_response *response, const char *allow);
 

@@ -29,12 +29,12 @@ test('live answers without touching anything else', async () => {
     assert.equal(response.json().status, 'live');
 });
 
-test('ready has checked configuration, database and disk', async () => {
+test('ready has checked configuration, counters, database and disk', async () => {
     const response = await server.call('/api/health/ready');
     const { status, checks } = response.json();
     assert.equal(response.status, 200);
     assert.equal(status, 'ready');
-    assert.deepEqual(Object.keys(checks).sort(), ['configuration', 'database', 'disk']);
+    assert.deepEqual(Object.keys(checks).sort(), ['configuration', 'counters', 'database', 'disk']);
     for (const check of Object.values(checks)) assert.equal(check.status, 'ok');
 });
 

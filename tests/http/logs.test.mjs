@@ -68,7 +68,7 @@ test('what is refused is audited, with the reason', async () => {
         [await server.post('/api/calls/end', { token: bob.token, body: { callId: call.id } }),
          'calls.end', 'forbidden', undefined],
         [await server.call('/api/config', { origin: 'https://evil.example' }),
-         'request.refused', 'origin_denied', undefined],
+         'request.refused', 'origin_denied', 'the origin is not allowed'],
     ];
     for (const [response, event, outcome, reason] of refused) {
         const line = await lineOf(response, 'audit.log');

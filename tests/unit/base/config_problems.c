@@ -187,8 +187,13 @@ Test(config_problems, blocking_gives_the_first_error_that_concerns)
     cr_assert_null(sb_config_blocking(NULL, SB_NEEDS_ALL));
 }
 
-Test(config_problems, unknown_variables_are_nobodys_business)
+Test(config_problems, an_unknown_variable_of_the_file_is_a_warning_that_names_it)
 {
-    base_config_load("SOMETHING_ELSE=1\nPATH=/bin\n", SB_NEEDS_CORE);
-    base_config_assert_no_problem();
+    setenv("SOMETHING_OF_SOMEBODY", "1", 1); /* the environment is anybody's */
+    base_config_load("ALLOWED_ORIGN=https://a.example\nRATE_LIMIT_ANY=1/1\n", SB_NEEDS_CORE);
+    cr_assert_not_null(base_problems);
+    cr_expect_str_eq(base_problems->variable, "ALLOWED_ORIGN");
+    cr_expect(base_problems->warning);
+    cr_expect_null(base_problems->next);
+    cr_expect_null(sb_config_blocking(base_problems, SB_NEEDS_ALL));
 }

@@ -54,11 +54,11 @@ Test(metrics, demand_a_token_in_production)
     cr_assert_str_eq(call_text(answer, "error.code"), "misconfigured");
 }
 
-Test(metrics, are_empty_and_not_an_error_where_the_file_is_missing)
+Test(metrics, are_unavailable_where_the_file_is_missing)
 {
     setenv("RUN_DIR", call_path(&site, "nowhere"), 1);
     call_site_open(&site, &sb_endpoint);
     const struct call_answer *answer = GET(.method = "GET");
-    cr_assert_eq(answer->status, 200);
-    cr_assert_null(strstr(answer->body, "endpoint="));
+    cr_assert_eq(answer->status, 503);
+    cr_assert_str_eq(call_text(answer, "error.code"), "unavailable");
 }

@@ -278,7 +278,7 @@ static void open_without_limiter(void)
 {
     cr_assert_eq(mkdir(call_path(&site, "run/rate-limits"), 0700), 0);
     open_site();
-    cr_assert_not(site.runtime.limiter_ok);
+    cr_assert_not(site.runtime.counters_ok);
 }
 
 Test(pipeline_limits, without_counters_a_route_fails_closed_unless_it_says_otherwise)

@@ -129,8 +129,8 @@ Test(runtime, needs_are_those_declared_and_those_of_the_routes)
         enum sb_access access;
         unsigned needs;
     } rows[] = {{SB_ACCESS_PUBLIC, SB_NEEDS_JITSI},
-                {SB_ACCESS_USER, SB_NEEDS_JITSI | SB_NEEDS_USERS},
-                {SB_ACCESS_PARTICIPANT, SB_NEEDS_JITSI | SB_NEEDS_USERS},
+                {SB_ACCESS_USER, SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
+                {SB_ACCESS_PARTICIPANT, SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
                 {SB_ACCESS_METRICS, SB_NEEDS_JITSI | SB_NEEDS_METRICS}};
     for (size_t i = 0; i < SB_COUNT(rows); i++) {
         const struct sb_route routes[] = {
@@ -170,10 +170,30 @@ static const struct sb_endpoint db_endpoint = {
 
 Test(runtime_open, a_whole_configuration_is_fine)
 {
-    call_site_open(&site, &user_endpoint);
+    call_site_open(&site, &public_endpoint);
     cr_assert_not(site.runtime.misconfigured);
-    cr_assert(site.runtime.limiter_ok);
+    cr_assert(site.runtime.counters_ok);
     cr_assert_null(site.runtime.db, "it did not ask for one");
+}
+
+Test(runtime_open, a_route_for_users_has_the_database_that_tells_who_is_disabled)
+{
+    call_site_open(&site, &user_endpoint);
+    cr_assert_not_null(site.runtime.db);
+}
+
+Test(runtime_open, counters_are_found_once_their_directory_appears)
+{
+    const char *run_dir = call_path(&site, "late");
+    setenv("RUN_DIR", run_dir, 1);
+    call_site_open(&site, &public_endpoint);
+    cr_assert_not(site.runtime.counters_ok);
+    cr_assert_eq(mkdir(run_dir, 0700), 0);
+    sb_runtime_map_counters(&site.runtime);
+    cr_assert_not(site.runtime.counters_ok, "at most one try a second");
+    site.runtime.counters_tried_us -= 1000000;
+    sb_runtime_map_counters(&site.runtime);
+    cr_assert(site.runtime.counters_ok);
 }
 
 Test(runtime_open, the_database_is_there_for_those_who_need_it)
@@ -209,7 +229,7 @@ Test(runtime_open, a_run_dir_that_is_missing_is_logged_and_served_without)
     setenv("RUN_DIR", call_path(&site, "nowhere"), 1);
     call_site_open(&site, &public_endpoint);
     cr_assert_not(site.runtime.misconfigured);
-    cr_assert_not(site.runtime.limiter_ok);
+    cr_assert_not(site.runtime.counters_ok);
     cr_assert(call_file_has(&site, "log/switchboard.log", "\"event\":\"rate_limit.unavailable\""));
     cr_assert(call_file_has(&site, "log/switchboard.log", "\"event\":\"metrics.unavailable\""));
 }
