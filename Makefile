@@ -35,7 +35,7 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=f
 CPPFLAGS := -Ilib -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' -DSB_PREFIX='"$(PREFIX)"'
 CFLAGS := -std=gnu17 -g -fPIE -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDENING)
 LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed
-LDLIBS := -lfcgi -ljansson -lsqlite3 -lcrypto -lpthread
+LDLIBS := -lfcgi -ljansson -lsqlite3 -lcurl -lssl -lcrypto -lpthread
 ifeq ($(MODE),release)
 CFLAGS += -O2
 CPPFLAGS += -D_FORTIFY_SOURCE=3
@@ -108,7 +108,7 @@ $(REPLAYS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 
 # --- What the machine must have ------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev libfcgi-dev libjansson-dev libsqlite3-dev libssl-dev
+PACKAGES_BUILD := gcc libc6-dev libfcgi-dev libjansson-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev
 PACKAGES_RUN := lighttpd curl jq acl procps
 PACKAGES_TEST := apache2 libapache2-mod-fcgid nginx-light spawn-fcgi libcriterion-dev clang-format \
                  clang-tidy shellcheck logrotate nodejs node-ajv python3 psmisc sqlite3 \

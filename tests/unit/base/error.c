@@ -12,6 +12,7 @@ static const struct {
     {SB_OK, 200, "ok"},
     {SB_E_INVALID_REQUEST, 400, "invalid_request"},
     {SB_E_INVALID_JSON, 400, "invalid_json"},
+    {SB_E_INVALID_MULTIPART, 400, "invalid_multipart"},
     {SB_E_VALIDATION_FAILED, 400, "validation_failed"},
     {SB_E_UNAUTHENTICATED, 401, "unauthenticated"},
     {SB_E_FORBIDDEN, 403, "forbidden"},
@@ -22,11 +23,15 @@ static const struct {
     {SB_E_GONE, 410, "gone"},
     {SB_E_BODY_TOO_LARGE, 413, "body_too_large"},
     {SB_E_UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type"},
+    {SB_E_NO_SPEECH, 422, "no_speech"},
     {SB_E_IDEMPOTENCY_MISMATCH, 422, "idempotency_mismatch"},
     {SB_E_RATE_LIMITED, 429, "rate_limited"},
+    {SB_E_BUDGET_EXCEEDED, 429, "budget_exceeded"},
     {SB_E_INTERNAL, 500, "internal"},
+    {SB_E_UPSTREAM_ERROR, 502, "upstream_error"},
     {SB_E_MISCONFIGURED, 503, "misconfigured"},
     {SB_E_UNAVAILABLE, 503, "unavailable"},
+    {SB_E_UPSTREAM_TIMEOUT, 504, "upstream_timeout"},
 };
 
 Test(error, has_the_status_and_code_of_the_contract)
