@@ -113,6 +113,8 @@ PACKAGES_RUN := lighttpd curl jq acl procps
 PACKAGES_TEST := apache2 libapache2-mod-fcgid nginx-light spawn-fcgi libcriterion-dev clang-format \
                  clang-tidy shellcheck logrotate nodejs node-ajv python3 psmisc sqlite3 \
                  openssl libasan8 libubsan1 git
+# npm comes with some builds of Node.js, and is a package of its own for Debian's.
+PACKAGES_TEST += $(if $(shell command -v npm),,npm)
 PACKAGES_BENCH := wrk php-fpm php-sqlite3
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 
@@ -140,6 +142,12 @@ deps:
 
 deps-check:
 	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST))
+
+# The peers of tests and bench that come from npm, at the versions of the lock file.
+NODE_MODULES := tests/node_modules/.package-lock.json
+$(NODE_MODULES): tests/package-lock.json
+	@npm ci --prefix tests --silent --no-audit --no-fund
+	@touch $@
 
 deps-bench:
 	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_BENCH))
@@ -181,11 +189,11 @@ replay: $(REPLAYS)
 
 # The black-box suite, once for each web server. FILES narrows it.
 FILES ?=
-http: all docs
+http: all docs $(NODE_MODULES)
 	@tests/http/run "$(BUILD)" "$(SERVERS)" $(FILES)
 
 # Faults and attacks: on the programs directly, and on each web server.
-robust: all
+robust: all $(NODE_MODULES)
 	@tests/http/robust/run "$(BUILD)" "$(SERVERS)"
 
 lint: all
@@ -223,7 +231,7 @@ install: all
 	        $(DESTDIR)/etc/switchboard/switchboard.env
 
 clean:
-	rm -rf build
+	rm -rf build tests/node_modules
 
 .PHONY: all deps deps-check deps-bench deps-fuzz run serve docs unit replay http robust lint check fuzz \
         bench install clean
