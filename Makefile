@@ -11,7 +11,7 @@ DESTDIR ?=
 SERVER ?= lighttpd
 PORT ?= 8080
 ENV_FILE ?= /etc/switchboard/switchboard.env
-SERVERS := lighttpd apache nginx
+SERVERS := lighttpd apache apache-proxy nginx
 
 BUILD := build/$(MODE)
 MAKEFLAGS += --no-builtin-rules --no-print-directory

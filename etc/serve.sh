@@ -1,8 +1,8 @@
 #!/bin/sh
-# serve.sh lighttpd|apache|nginx PORT ENV_FILE CGI_BIN_DIR
+# serve.sh lighttpd|apache|apache-proxy|nginx PORT ENV_FILE CGI_BIN_DIR
 #
 # Serves the endpoints of CGI_BIN_DIR on 127.0.0.1:PORT with the very snippets of this directory,
-# for development and tests. Stays in the foreground; prints "ready http://127.0.0.1:PORT" once
+# for development and tests (apache is mod_fcgid, apache-proxy mod_proxy_fcgi). Stays in the foreground; prints "ready http://127.0.0.1:PORT" once
 # requests are answered; INT or TERM ends the server and all endpoints, and the exit status is 0.
 #
 # Everything lies below STATE_DIR, RUN_DIR and LOG_DIR of ENV_FILE (or of the environment). Started
@@ -21,7 +21,7 @@ die() {
     exit 1
 }
 
-[ $# = 4 ] || die "usage: $0 lighttpd|apache|nginx PORT ENV_FILE CGI_BIN_DIR"
+[ $# = 4 ] || die "usage: $0 lighttpd|apache|apache-proxy|nginx PORT ENV_FILE CGI_BIN_DIR"
 server=$1
 port=$2
 case $port in '' | *[!0-9]* | ??????*) die "PORT is a number, not '$port'" ;; esac
@@ -33,6 +33,7 @@ switchboard=$cgi_bin/../bin/switchboard
 [ -x "$switchboard" ] || switchboard=switchboard
 apache_modules=/usr/lib/apache2/modules
 server_pid=
+spawns=false # whether the endpoints are started beside the server
 signal=TERM # as long as it is not ready: it may not have its handlers yet, and nothing is in flight
 trap 'exit 0' HUP INT TERM
 
@@ -53,12 +54,19 @@ apache)
     [ -f $apache_modules/mod_fcgid.so ] || die "no mod_fcgid: apt-get install libapache2-mod-fcgid"
     graceful=WINCH
     ;;
+apache-proxy)
+    demand apache2 apache2
+    demand spawn-fcgi spawn-fcgi
+    graceful=WINCH
+    spawns=true
+    ;;
 nginx)
     demand nginx nginx
     demand spawn-fcgi spawn-fcgi
     graceful=QUIT
+    spawns=true
     ;;
-*) die "no server '$server': lighttpd, apache or nginx" ;;
+*) die "no server '$server': lighttpd, apache, apache-proxy or nginx" ;;
 esac
 
 fetch() { curl -q -s --noproxy '*' --max-time 3 "$@"; }
@@ -200,7 +208,7 @@ passed_on() {
 }
 
 apache_conf() {
-    for module in mpm_event authz_core mime dir alias rewrite macro fcgid; do
+    for module in mpm_event authz_core mime dir alias rewrite "$@"; do
         echo "LoadModule ${module}_module $apache_modules/mod_$module.so"
     done
     cat <<END
@@ -213,23 +221,40 @@ ErrorLog "$log"
 GracefulShutdownTimeout 8
 TypesConfig /etc/mime.types
 DirectoryIndex index.html
-FcgidIPCDir "$dir/fcgid"
-FcgidProcessTableFile "$dir/fcgid.table"
-Define SWITCHBOARD_CGI_BIN "$cgi_bin"
-Define SWITCHBOARD_ENV "$env_file"
-Include "$etc/apache/switchboard.conf"
 <Directory "/">
     Require all denied
 </Directory>
 <Directory "$docroot">
     Require all granted
 </Directory>
+END
+}
+
+apache_fcgid_conf() {
+    apache_conf macro fcgid
+    cat <<END
+FcgidIPCDir "$dir/fcgid"
+FcgidProcessTableFile "$dir/fcgid.table"
+Define SWITCHBOARD_CGI_BIN "$cgi_bin"
+Define SWITCHBOARD_ENV "$env_file"
+Include "$etc/apache/switchboard.conf"
 <VirtualHost 127.0.0.1:$port>
     DocumentRoot "$docroot"
     Use Switchboard
 $(passed_on)
 </VirtualHost>
 END
+}
+
+apache_proxy_conf() {
+    apache_conf env proxy proxy_fcgi
+    cat <<END
+<VirtualHost 127.0.0.1:$port>
+    DocumentRoot "$docroot"
+    Include "$dir/endpoints.conf"
+</VirtualHost>
+END
+    "$etc/apache/switchboard-proxy.sh" "$cgi_bin" "$dir" >"$dir/endpoints.conf" 2>/dev/null
 }
 
 nginx_conf() {
@@ -269,11 +294,11 @@ launch() {
 }
 
 start() {
+    ! $spawns || spawn start
     case $server in
     lighttpd) launch -- lighttpd -D -f "$dir/server.conf" & ;;
-    apache) launch -- apache2 -D FOREGROUND -f "$dir/server.conf" & ;;
+    apache*) launch -- apache2 -D FOREGROUND -f "$dir/server.conf" & ;;
     nginx)
-        spawn start
         launch -- nginx -e "$log" -c "$dir/server.conf" &
         ;;
     esac
@@ -304,7 +329,7 @@ stop() {
         fi
         wait "$server_pid" 2>/dev/null
     fi
-    [ "$server" != nginx ] || spawn stop
+    ! $spawns || spawn stop
 }
 
 failed() {
@@ -326,7 +351,8 @@ answers() {
 
 case $server in
 lighttpd) lighttpd_conf ;;
-apache) apache_conf ;;
+apache) apache_fcgid_conf ;;
+apache-proxy) apache_proxy_conf ;;
 nginx) nginx_conf ;;
 esac >"$dir/server.conf"
 ! $root || chown -R "$user:$group" "$dir" || exit 1

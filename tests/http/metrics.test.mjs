@@ -83,7 +83,7 @@ test('requests are counted by endpoint, method and status', async () => {
 
 test('misses are counted as those of not-found', async () => {
     // Apache asks for its error document by GET.
-    const method = byServer({ lighttpd: 'DELETE', apache: 'GET', nginx: 'DELETE' });
+    const method = byServer({ lighttpd: 'DELETE', apache: 'GET', 'apache-proxy': 'DELETE', nginx: 'DELETE' });
     const labels = { endpoint: 'not-found', method, status: '404' };
     assert.equal(await moved('switchboard_http_requests_total', labels,
                              () => open.call('/api/any/path', { method: 'DELETE' })), 1);

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { processesRunning } from './support/process.mjs';
-import { load, server, startServer } from './support/server.mjs';
+import { beside, load, startServer } from './support/server.mjs';
 import { checkout, copyPrograms, makeSite, owner } from './support/site.mjs';
 import { until } from './support/wait.mjs';
 
@@ -71,7 +71,7 @@ test('kill -9 of endpoints under load loses no acknowledged call, and the server
             victims.forEach((pid) => process.kill(pid, 'SIGKILL'));
             await until('they are dead', () => !processesRunning(program).some((pid) => victims.includes(pid)));
             const from = performance.now();
-            if (server === 'nginx') restartByHand();
+            if (beside) restartByHand();
             await until('the server recovers', async () => (await one()) === 201, RECOVERS_MS);
             recoveries.push(Math.round(performance.now() - from));
         }

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { alive } from './support/process.mjs';
-import { server, startServer } from './support/server.mjs';
+import { beside, startServer } from './support/server.mjs';
 import { copyPrograms, makeSite, owner, root } from './support/site.mjs';
 import { until } from './support/wait.mjs';
 
@@ -88,7 +88,7 @@ test('a server whose script was killed is not in the way of the next on its port
     await web.exited;
     // nginx's endpoints are left; the next start ends them.
     await until('the server follows its script', async () => (await web.get('/api/health')).status === 0, 15000);
-    await until('the port is free', () => server === 'nginx' || before.filter(alive).length === 0, 15000);
+    await until('the port is free', () => beside || before.filter(alive).length === 0, 15000);
     web = await startServer(site, undefined, web.port);
     assert.equal((await web.get('/api/health')).status, 200);
     assert.deepEqual(before.filter(alive), []);

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { processesRunning } from './support/process.mjs';
-import { load, RELOAD, server, startServer } from './support/server.mjs';
+import { beside, load, RELOAD, server, startServer } from './support/server.mjs';
 import { copyPrograms, makeSite, root } from './support/site.mjs';
 import { until } from './support/wait.mjs';
 
@@ -82,7 +82,7 @@ test('install over a running program works, and the new one is picked up', async
     replaceConfig(path.join(site.cgiBin, 'not-found'));
     assert.ok(old.every((pid) => processesRunning(path.join(site.cgiBin, 'config')).includes(pid)), 'it still runs');
     if (server === 'lighttpd') process.kill(web.master, RELOAD);
-    if (server === 'nginx') {
+    if (beside) {
         // spawn-fcgi's process is the administrator's: stopped and started again.
         old.forEach((pid) => process.kill(pid, 'SIGTERM'));
         await until('the old one ends', () => processesRunning(path.join(site.cgiBin, 'config')).length === 0);

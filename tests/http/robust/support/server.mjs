@@ -9,7 +9,9 @@ import { checkout, token } from './site.mjs';
 import { until, within } from './wait.mjs';
 
 export const server = process.env.SB_SERVER ?? 'lighttpd';
-export const RELOAD = { lighttpd: 'SIGUSR1', apache: 'SIGUSR1', nginx: 'SIGHUP' }[server];
+export const RELOAD = { lighttpd: 'SIGUSR1', apache: 'SIGUSR1', 'apache-proxy': 'SIGUSR1', nginx: 'SIGHUP' }[server];
+// Whether the endpoints are started beside the server, and their locations generated at its start.
+export const beside = server === 'nginx' || server === 'apache-proxy';
 
 export function freePort() {
     return new Promise((resolve) => {
