@@ -43,8 +43,11 @@ static bool abbreviated(const char *text, size_t length)
         from--;
     const char *word = text + from;
     size_t size = length - from;
-    if (size == 1 || memchr(word, '.', size) != NULL)
-        return size > 0 && word[0] != '.';
+    bool initials = size > 0; /* "J", "e.g": single letters between points */
+    for (size_t i = 0; i < size; i++)
+        initials = initials && (word[i] == '.') == (i % 2 == 1);
+    if (initials)
+        return true;
     for (size_t i = 0; i < SB_COUNT(known); i++) {
         if (strlen(known[i]) == size && strncasecmp(word, known[i], size) == 0)
             return true;

@@ -277,7 +277,8 @@ static enum sb_error take_delimiter_byte(struct sb_multipart *multipart, char c)
     if (multipart->line_length == 0 && (c == ' ' || c == '\t'))
         return SB_OK;
     multipart->line[multipart->line_length++] = c;
-    if (c != (multipart->line[0] == '-' ? "--" : "\r\n")[multipart->line_length - 1])
+    if (multipart->line_length == 1 ? c != '-' && c != '\r'
+                                    : c != (multipart->line[0] == '-' ? '-' : '\n'))
         return SB_E_INVALID_MULTIPART;
     if (multipart->line_length < 2)
         return SB_OK;
