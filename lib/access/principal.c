@@ -6,6 +6,7 @@
 #include "access/claims.h"
 #include "access/jws.h"
 #include "access/ticket.h"
+#include "access/visitor.h"
 #include "base/crypto.h"
 #include "store/users.h"
 
@@ -154,8 +155,32 @@ static struct answer ticket_source(const struct sb_principal_input *input, const
     return (struct answer){.decided = false};
 }
 
+static struct answer visitor_answer(const struct sb_principal_input *input,
+                                    const struct sb_visitor *visitor)
+{
+    if (!input->config->enable_visitors)
+        return refuse(SB_E_UNAUTHENTICATED, "visitors are not enabled");
+    if (strcmp(visitor->origin, input->origin == NULL ? "" : input->origin) != 0)
+        return refuse(SB_E_UNAUTHENTICATED, "the visitor's token is for another origin");
+    return (struct answer){.decided = true,
+                           .principal = {.kind = SB_PRINCIPAL_VISITOR, .user_id = visitor->id}};
+}
+
+static struct answer visitor_source(const struct sb_principal_input *input, const char *token)
+{
+    struct sb_visitor visitor;
+    bool is_visitor;
+    if (sb_visitor_verify(input->arena, input->config, token, input->now_ms / 1000, &visitor,
+                          &is_visitor))
+        return visitor_answer(input, &visitor);
+    if (is_visitor)
+        return refuse(SB_E_UNAUTHENTICATED, "the visitor's token is not valid");
+    return (struct answer){.decided = false};
+}
+
 static struct answer (*const sources[])(const struct sb_principal_input *input,
-                                        const char *token) = {jwt_source, ticket_source};
+                                        const char *token) = {jwt_source, ticket_source,
+                                                              visitor_source};
 
 static struct answer ask(const struct sb_principal_input *input, const char *token)
 {

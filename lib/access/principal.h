@@ -12,15 +12,16 @@
 
 enum sb_principal_kind {
     SB_PRINCIPAL_ANONYMOUS,
-    SB_PRINCIPAL_USER,       /* a bearer token of ours or the identity provider's */
-    SB_PRINCIPAL_PARTICIPANT /* a call ticket */
+    SB_PRINCIPAL_USER,        /* a bearer token of ours or the identity provider's */
+    SB_PRINCIPAL_PARTICIPANT, /* a call ticket */
+    SB_PRINCIPAL_VISITOR      /* a visitor's token: a guest without a row in users */
 };
 
 struct sb_principal {
     enum sb_principal_kind kind;
-    const char *user_id;                  /* NULL if anonymous */
-    const char *name;                     /* display name; NULL if unknown */
-    unsigned roles;                       /* bits 1 << enum sb_role; 0 if anonymous */
+    const char *user_id; /* of a visitor its own, which users does not hold; NULL if anonymous */
+    const char *name;    /* display name; NULL if unknown */
+    unsigned roles;      /* bits 1 << enum sb_role; 0 if anonymous or a visitor */
     const char *call_id, *participant_id; /* of a participant, else NULL */
     bool moderator;                       /* of that call */
 };
@@ -29,6 +30,7 @@ struct sb_principal_input {
     struct sb_arena *arena;
     const struct sb_config *config;
     const char *authorization; /* the Authorization header; NULL or "": there is none */
+    const char *origin;        /* the Origin header; NULL: there is none */
     int64_t now_ms;
     struct sb_db *db;          /* NULL where the endpoint uses no database */
     struct sb_db_conn *reader; /* with db */
@@ -36,7 +38,8 @@ struct sb_principal_input {
 
 /* Finds the principal; its texts are in the arena. A user has its row made at its first use, with
  * the token's name and the role user, and read every time: its role adds to the token's. A
- * participant has the role of a user alone. SB_OK: *principal is set, anonymous where there is no
+ * participant has the role of a user alone, a visitor none; a visitor passes where ENABLE_VISITORS
+ * and from the origin of its token alone. SB_OK: *principal is set, anonymous where there is no
  * credential. SB_E_UNAUTHENTICATED: a credential was refused. SB_E_FORBIDDEN: the user is disabled.
  * SB_E_UNAVAILABLE, SB_E_MISCONFIGURED: a user's row cannot be read (fail closed), or out of
  * memory. A participant passes while its row cannot be read: recording must not depend on the

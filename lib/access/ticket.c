@@ -1,24 +1,12 @@
 #include "access/ticket.h"
 
-#include <string.h>
-
+#include "access/sealed_token.h"
 #include "access/token_json.h"
-#include "base/buf.h"
-#include "base/crypto.h"
 #include "base/ids.h"
 #include "store/users.h"
 
-enum { PAYLOAD_MAX = 2048, JWT_SECRET_MIN = 32 };
-static const char type[] = "ticket+jwt";
-static const char purpose[] = "switchboard call ticket v1";
-
-static bool derive_key(const struct sb_config *config, unsigned char key[static SB_SHA256_SIZE])
-{
-    const char *secret = config->jwt_secret;
-    size_t length = secret == NULL ? 0 : strlen(secret);
-    return length >= JWT_SECRET_MIN &&
-           sb_hmac_sha256(secret, length, purpose, strlen(purpose), key);
-}
+enum { PAYLOAD_MAX = 2048 };
+static const struct sb_sealed_kind kind = {"ticket+jwt", "switchboard call ticket v1"};
 
 static void write_payload(struct sb_buf *out, const struct sb_ticket *ticket)
 {
@@ -39,15 +27,10 @@ static void write_payload(struct sb_buf *out, const struct sb_ticket *ticket)
 char *sb_ticket_make(struct sb_arena *arena, const struct sb_config *config,
                      const struct sb_ticket *ticket)
 {
-    unsigned char key[SB_SHA256_SIZE];
     struct sb_buf payload;
     sb_buf_init(&payload, arena, PAYLOAD_MAX);
     write_payload(&payload, ticket);
-    if (!sb_buf_ok(&payload) || !derive_key(config, key))
-        return NULL;
-    char *text = sb_jws_sign_hs256(arena, type, payload.data, payload.length, key, sizeof key);
-    sb_wipe(key, sizeof key);
-    return text;
+    return sb_sealed_make(arena, config, &kind, &payload);
 }
 
 /* The signature is ours, so a ticket that fails here was made by another version of this file. */
@@ -72,39 +55,10 @@ static bool read_payload(struct sb_arena *arena, const json_t *json, int64_t now
     return true;
 }
 
-static enum sb_jws_result verify(struct sb_arena *arena, const struct sb_config *config,
-                                 const char *text, const char **payload, size_t *length)
-{
-    static const char *const types[] = {type, NULL};
-    unsigned char secret[SB_SHA256_SIZE];
-    bool derived = derive_key(config, secret);
-    struct sb_jws_key key = {.alg = SB_JWS_HS256, .secret = secret, .secret_length = sizeof secret};
-    /* Without a key it is still told whether the text is a ticket. */
-    enum sb_jws_result result =
-        sb_jws_verify(arena, text, strnlen(text, SB_JWS_MAX + 1),
-                      &(struct sb_jws_rules){&key, derived ? 1 : 0, types}, payload, length);
-    sb_wipe(secret, sizeof secret);
-    return result;
-}
-
-/* The results that sb_jws_verify() gives before it knows that `typ` is ours. */
-static bool typed(enum sb_jws_result result)
-{
-    return result != SB_JWS_TOO_LONG && result != SB_JWS_NOT_THREE_PARTS &&
-           result != SB_JWS_BAD_HEADER && result != SB_JWS_BAD_TYP;
-}
-
 bool sb_ticket_verify(struct sb_arena *arena, const struct sb_config *config, const char *text,
                       int64_t now_s, struct sb_ticket *ticket, bool *is_ticket)
 {
-    const char *payload;
-    size_t length;
-    bool no_memory;
-    enum sb_jws_result result = verify(arena, config, text, &payload, &length);
-    *is_ticket = typed(result);
-    if (result != SB_JWS_OK)
-        return false;
-    json_t *json = sb_token_object(payload, length, &no_memory);
+    json_t *json = sb_sealed_open(arena, config, &kind, text, is_ticket);
     bool valid = json != NULL && read_payload(arena, json, now_s, ticket);
     json_decref(json);
     return valid;

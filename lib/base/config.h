@@ -61,6 +61,8 @@ struct sb_config {
     struct sb_cidrs trust_proxy;
     const char *jwt_secret, *jwt_issuer;
     struct sb_strings jwt_audience, jwt_authorized_parties;
+    bool enable_visitors;
+    int64_t visitor_token_ttl_s;
     const char *metrics_token;
     const char *realtime_model;
     bool enable_server_vad, enable_vad, enable_ws_proxy;

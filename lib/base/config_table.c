@@ -98,8 +98,10 @@ const struct sb_config_row sb_config_rows[] = {
      .min = 32,
      .needs = SB_NEEDS_USERS,
      .demand = SB_DEMANDED,
-     .doc = "Key of the users' bearer tokens (HS256) and of call tickets, 32 bytes or more: "
-            "`openssl rand -base64 48`."},
+     .doc =
+         "Key of the users' bearer tokens (HS256), call tickets and visitors' tokens, 32 bytes or "
+         "more: "
+         "`openssl rand -base64 48`."},
     {.name = "JWT_ISSUER",
      .type = SB_CONFIG_TEXT,
      .offset = AT(jwt_issuer),
@@ -115,6 +117,21 @@ const struct sb_config_row sb_config_rows[] = {
      .offset = AT(jwt_authorized_parties),
      .needs = SB_NEEDS_USERS,
      .doc = "When set, a token's `azp` must be one of these."},
+    {.name = "ENABLE_VISITORS",
+     .type = SB_CONFIG_BOOL,
+     .offset = AT(enable_visitors),
+     .fallback = "false",
+     .doc =
+         "Whether `/api/visitor` gives tokens to a site's anonymous guests, and whether they are "
+         "taken where a route is open to visitors. What such a route costs, anyone can then "
+         "spend, within its rate limits."},
+    {.name = "VISITOR_TOKEN_TTL",
+     .type = SB_CONFIG_INT,
+     .offset = AT(visitor_token_ttl_s),
+     .fallback = "900",
+     .min = 60,
+     .max = 3600,
+     .doc = "Seconds a visitor's token is good for."},
     {.name = "METRICS_TOKEN",
      .type = SB_CONFIG_SECRET,
      .offset = AT(metrics_token),

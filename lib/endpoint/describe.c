@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "endpoint/access.h"
 #include "endpoint/runtime.h"
 #include "http/response.h"
 
@@ -301,10 +302,7 @@ static void write_operation(struct sb_buf *out, const struct sb_endpoint *endpoi
         sb_buf_add_char(out, *c == '/' ? '.' : *c);
     sb_buf_add_format(out, "%s\"", route->path);
     sb_json_key(out, "security");
-    sb_json_raw(out, route->access == SB_ACCESS_PUBLIC        ? "[]"
-                     : route->access == SB_ACCESS_PARTICIPANT ? "[{\"bearer\":[]},{\"ticket\":[]}]"
-                     : route->access == SB_ACCESS_METRICS     ? "[{\"metrics\":[]}]"
-                                                              : "[{\"bearer\":[]}]");
+    sb_json_raw(out, sb_access_rule(route->access)->security);
     sb_json_key(out, "x-rate-limit");
     sb_json_open(out, '{');
     key_string(out, "policy", policy.name);

@@ -21,6 +21,9 @@ enum sb_access {
     SB_ACCESS_PUBLIC,      /* everyone; credentials are not looked at */
     SB_ACCESS_USER,        /* a bearer token */
     SB_ACCESS_PARTICIPANT, /* a bearer token, or a call ticket */
+    SB_ACCESS_VISITOR,     /* a bearer token, or a visitor's token where ENABLE_VISITORS */
+    SB_ACCESS_STAFF,       /* the bearer token of a user with the role staff, else 403 */
+    SB_ACCESS_SERVICE,     /* the same with the role service */
     SB_ACCESS_METRICS,     /* METRICS_TOKEN; everyone where it is not set (never in production) */
     SB_ACCESS__MAX
 };
@@ -89,6 +92,7 @@ struct sb_request {
     const struct sb_config *config;
     const char *trace_id;
     const char *address; /* the client's, as text */
+    const char *origin;  /* the Origin header, which the route has let pass; NULL: none */
     struct sb_principal principal;
     int64_t now_ms; /* when the request was taken */
     struct sb_pipeline *pipeline;

@@ -59,15 +59,23 @@ static void replay(struct sb_pipeline *p, const struct wrapped *wrapped)
     p->answered = true;
 }
 
+/* Whose key it is. The call tickets of a user are its own. */
+static const char *subject(const struct sb_pipeline *p)
+{
+    const struct sb_principal *principal = &p->request.principal;
+    if (principal->kind == SB_PRINCIPAL_ANONYMOUS)
+        return sb_arena_printf(p->request.arena, "address:%s", p->address_text);
+    return sb_arena_printf(p->request.arena, "%s:%s",
+                           principal->kind == SB_PRINCIPAL_VISITOR ? "visitor" : "user",
+                           principal->user_id);
+}
+
 static enum sb_error write_once(struct sb_pipeline *p, sb_db_closure_fn *closure, void *context)
 {
     struct sb_arena *arena = p->request.arena;
-    const struct sb_principal *principal = &p->request.principal;
     struct wrapped wrapped = {.p = p, .closure = closure, .context = context};
     wrapped.key = (struct sb_idempotency_key){
-        .principal = principal->user_id != NULL
-                         ? sb_arena_printf(arena, "user:%s", principal->user_id)
-                         : sb_arena_printf(arena, "address:%s", p->address_text),
+        .principal = subject(p),
         /* The path, not its pattern: a key used on one {id} says nothing of another. */
         .route = sb_arena_printf(arena, "%s %s", sb_method_name(p->head.method), p->head.path),
         .key = p->idempotency_key,

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/origin.h"
+#include "endpoint/access.h"
 #include "http/client_address.h"
 #include "http/security_headers.h"
 
@@ -38,6 +39,7 @@ static void dress(struct sb_pipeline *p)
         sb_client_address(&config->trust_proxy, p->head.remote_addr, p->head.forwarded_for);
     sb_address_format(&p->address, p->address_text);
     p->origin = sb_cors_judge(config, p->head.origin);
+    p->request.origin = p->head.origin;
     sb_response_init(&p->response, p->request.arena);
     sb_standing_headers_add(p, &p->response);
 }
@@ -117,32 +119,43 @@ static enum sb_error check_metrics_token(struct sb_pipeline *p)
     return refuse(p, SB_E_UNAUTHENTICATED, "not the metrics token");
 }
 
+/* Whether the principal is one the route is for. */
+static enum sb_error check_access(struct sb_pipeline *p)
+{
+    static const char *const refusals[] = {
+        [SB_PRINCIPAL_ANONYMOUS] = "no credential",
+        [SB_PRINCIPAL_USER] = "a user's token is not taken here",
+        [SB_PRINCIPAL_PARTICIPANT] = "a call ticket is no user token",
+        [SB_PRINCIPAL_VISITOR] = "a visitor's token is no user token",
+    };
+    const struct sb_principal *principal = &p->request.principal;
+    const struct sb_access_rule *rule = sb_access_rule(p->route->access);
+    if ((rule->principals >> principal->kind & 1) == 0)
+        return refuse(p, SB_E_UNAUTHENTICATED, refusals[principal->kind]);
+    if ((rule->roles & ~principal->roles) == 0)
+        return SB_OK;
+    p->message = rule->refusal;
+    return refuse(p, SB_E_FORBIDDEN, "a role is missing");
+}
+
 static enum sb_error find_principal(struct sb_pipeline *p)
 {
-    struct sb_worker *worker = p->worker;
-    enum sb_access access = p->route->access;
-    if (access == SB_ACCESS_PUBLIC)
-        return SB_OK;
-    if (access == SB_ACCESS_METRICS)
+    if (p->route->access == SB_ACCESS_METRICS)
         return check_metrics_token(p);
-    const char *reason = "no credential";
+    if (sb_access_rule(p->route->access)->principals == 0)
+        return SB_OK;
+    const char *reason = NULL;
     struct sb_principal_input input = {.arena = p->request.arena,
                                        .config = p->request.config,
                                        .authorization = p->head.authorization,
+                                       .origin = p->head.origin,
                                        .now_ms = p->request.now_ms,
-                                       .db = worker->runtime->db,
+                                       .db = p->worker->runtime->db,
                                        .reader = sb_request_reader(&p->request)};
-    struct sb_principal *principal = &p->request.principal;
-    enum sb_error error = sb_principal_find(&input, principal, &reason);
+    enum sb_error error = sb_principal_find(&input, &p->request.principal, &reason);
     if (error == SB_E_UNAUTHENTICATED || error == SB_E_FORBIDDEN)
         return refuse(p, error, reason);
-    if (error != SB_OK)
-        return error;
-    if (principal->kind == SB_PRINCIPAL_ANONYMOUS)
-        return refuse(p, SB_E_UNAUTHENTICATED, reason);
-    if (principal->kind == SB_PRINCIPAL_PARTICIPANT && access != SB_ACCESS_PARTICIPANT)
-        return refuse(p, SB_E_UNAUTHENTICATED, "a call ticket is no user token");
-    return SB_OK;
+    return error != SB_OK ? error : check_access(p);
 }
 
 static enum sb_error handle(struct sb_pipeline *p)

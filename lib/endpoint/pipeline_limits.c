@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "endpoint/access.h"
 #include "endpoint/pipeline.h"
 
 struct sb_rate_policy sb_route_policy(const struct sb_route *route)
@@ -36,7 +37,23 @@ static void add_headers(struct sb_pipeline *p, const struct sb_rate_policy *poli
         sb_response_header_format(response, "Retry-After", "%lld", (long long)state->retry_after_s);
 }
 
-static enum sb_error charge(struct sb_pipeline *p, const char *kind, const char *who)
+static enum sb_error refuse(struct sb_pipeline *p, const struct sb_rate_policy *policy)
+{
+    char labels[SB_METRICS_LABELS_SIZE];
+    struct sb_buf text;
+    sb_buf_init_fixed(&text, labels, sizeof labels);
+    sb_buf_add_format(&text, "policy=\"%s\"", policy->name);
+    sb_metrics_add(SB_METRIC_RATE_LIMITED, labels, 1);
+    p->refusal = sb_arena_printf(p->request.arena, "rate limit %s", policy->name);
+    p->message = sb_arena_printf(
+        p->request.arena, "Too many requests: policy %s allows %lld in %lld s; see Retry-After.",
+        policy->name, (long long)policy->limit, (long long)policy->window_s);
+    return SB_E_RATE_LIMITED;
+}
+
+/* Charges one call to each subject ("user:..."), in turn until one refuses, under the same policy;
+ * the answer says how the one with the least left stands. */
+static enum sb_error charge(struct sb_pipeline *p, const char *const subjects[], size_t count)
 {
     struct sb_rate_policy policy = effective_policy(p);
     if (policy.limit == 0 || p->charged)
@@ -44,48 +61,54 @@ static enum sb_error charge(struct sb_pipeline *p, const char *kind, const char 
     if (!atomic_load(&p->worker->runtime->counters_ok))
         return p->route != NULL && p->route->limiter_failure == SB_FAIL_OPEN ? SB_OK
                                                                              : SB_E_UNAVAILABLE;
-    char *subject = sb_arena_printf(p->request.arena, "%s:%s", kind, who);
-    if (subject == NULL)
-        return SB_E_UNAVAILABLE;
-    struct sb_rate_state state = sb_rate_limit_charge(&policy, subject, p->request.now_ms);
+    struct sb_rate_state least = {.allowed = true, .remaining = INT64_MAX};
+    for (size_t i = 0; least.allowed && i < count; i++) {
+        if (subjects[i] == NULL)
+            return SB_E_UNAVAILABLE;
+        struct sb_rate_state state = sb_rate_limit_charge(&policy, subjects[i], p->request.now_ms);
+        if (!state.allowed || state.remaining < least.remaining)
+            least = state;
+    }
     p->charged = true;
-    add_headers(p, &policy, &state);
-    if (state.allowed)
-        return SB_OK;
-    char labels[SB_METRICS_LABELS_SIZE];
-    struct sb_buf text;
-    sb_buf_init_fixed(&text, labels, sizeof labels);
-    sb_buf_add_format(&text, "policy=\"%s\"", policy.name);
-    sb_metrics_add(SB_METRIC_RATE_LIMITED, labels, 1);
-    p->refusal = sb_arena_printf(p->request.arena, "rate limit %s", policy.name);
-    p->message = sb_arena_printf(
-        p->request.arena, "Too many requests: policy %s allows %lld in %lld s; see Retry-After.",
-        policy.name, (long long)policy.limit, (long long)policy.window_s);
-    return SB_E_RATE_LIMITED;
+    add_headers(p, &policy, &least);
+    return least.allowed ? SB_OK : refuse(p, &policy);
 }
 
-static enum sb_error charge_address(struct sb_pipeline *p)
+/* NULL: out of memory. */
+static const char *address_subject(struct sb_pipeline *p)
 {
     struct sb_address subscriber = sb_address_subscriber(&p->address);
     char text[46];
     sb_address_format(&subscriber, text);
-    return charge(p, "address", text);
+    return sb_arena_printf(p->request.arena, "address:%s", text);
+}
+
+static enum sb_error charge_address(struct sb_pipeline *p)
+{
+    const char *subject = address_subject(p);
+    return charge(p, &subject, 1);
 }
 
 enum sb_error sb_limit_address(struct sb_pipeline *p)
 {
-    bool anonymous = p->route->access == SB_ACCESS_PUBLIC || p->route->access == SB_ACCESS_METRICS;
-    return anonymous ? charge_address(p) : SB_OK;
+    return sb_access_rule(p->route->access)->principals == 0 ? charge_address(p) : SB_OK;
 }
 
 enum sb_error sb_limit_principal(struct sb_pipeline *p)
 {
+    static const char *const kinds[] = {[SB_PRINCIPAL_USER] = "user",
+                                        [SB_PRINCIPAL_PARTICIPANT] = "participant",
+                                        [SB_PRINCIPAL_VISITOR] = "visitor"};
     const struct sb_principal *principal = &p->request.principal;
-    if (principal->kind == SB_PRINCIPAL_PARTICIPANT)
-        return charge(p, "participant", principal->participant_id);
-    if (principal->kind == SB_PRINCIPAL_USER)
-        return charge(p, "user", principal->user_id);
-    return SB_OK;
+    if (principal->kind == SB_PRINCIPAL_ANONYMOUS)
+        return SB_OK;
+    bool participant = principal->kind == SB_PRINCIPAL_PARTICIPANT;
+    const char *id = participant ? principal->participant_id : principal->user_id;
+    const char *own = sb_arena_printf(p->request.arena, "%s:%s", kinds[principal->kind], id);
+    if (principal->kind != SB_PRINCIPAL_VISITOR)
+        return charge(p, &own, 1);
+    /* The address first: another visitor's token is free to have. */
+    return charge(p, (const char *const[]){address_subject(p), own}, 2);
 }
 
 enum sb_error sb_limit_refused(struct sb_pipeline *p, enum sb_error error)

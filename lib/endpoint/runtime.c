@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/owner.h"
+#include "endpoint/access.h"
 
 enum { COUNTERS_RETRY_US = 1000000 };
 
@@ -16,10 +17,8 @@ unsigned sb_endpoint_needs(const struct sb_endpoint *endpoint)
 {
     unsigned needs = endpoint->needs;
     for (const struct sb_route *route = endpoint->routes; route->handler != NULL; route++) {
-        if (route->access == SB_ACCESS_USER || route->access == SB_ACCESS_PARTICIPANT)
-            needs |= SB_NEEDS_USERS | SB_NEEDS_DB; /* the users' rows: a disabled one is 403 */
-        if (route->access == SB_ACCESS_METRICS)
-            needs |= SB_NEEDS_METRICS;
+        if (route->access < SB_ACCESS__MAX) /* else it does not start */
+            needs |= sb_access_rule(route->access)->needs;
     }
     return needs;
 }
