@@ -5,6 +5,7 @@
 #include "../support/base.h"
 #include "../support/store.h"
 #include "access/ticket.h"
+#include "access/visitor.h"
 #include "store/users.h"
 #include "tokens.h"
 
@@ -370,6 +371,96 @@ Test(principal, accepts_a_ticket_where_the_endpoint_has_no_database)
     input.reader = NULL;
     cr_assert_eq(find(bearer(ticket_text())), SB_OK);
     cr_assert_str_eq(principal.participant_id, "part_1");
+}
+
+/* Visitors. */
+
+static char *visitor_text(const char *origin)
+{
+    const struct sb_visitor visitor = {"visitor_1", origin, NOW_MS / 1000 + 60};
+    char *text = sb_visitor_make(arena, &config, &visitor);
+    cr_assert_not_null(text);
+    return text;
+}
+
+static enum sb_error find_visitor(const char *bound_to, const char *comes_from)
+{
+    config.enable_visitors = true;
+    input.origin = comes_from;
+    return find(bearer(visitor_text(bound_to)));
+}
+
+Test(principal, is_the_visitor_of_a_good_token_without_role_or_row)
+{
+    cr_assert_eq(find_visitor("https://a.example", "https://a.example"), SB_OK);
+    cr_assert_eq(principal.kind, SB_PRINCIPAL_VISITOR);
+    cr_assert_str_eq(principal.user_id, "visitor_1");
+    cr_assert_eq(principal.roles, 0);
+    cr_assert_null(principal.name);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM users"), 0);
+}
+
+Test(principal, refuses_a_visitor_from_any_but_its_own_origin)
+{
+    static const struct {
+        const char *bound_to, *comes_from;
+    } cases[] = {{"https://a.example", "https://b.example"},
+                 {"https://a.example", "https://a.example:8443"},
+                 {"https://a.example", "http://a.example"},
+                 {"https://a.example", "https://a.exampl"},
+                 {"https://a.example", NULL},
+                 {"", "https://a.example"}};
+    for (size_t i = 0; i < SB_COUNT(cases); i++) {
+        cr_assert_eq(find_visitor(cases[i].bound_to, cases[i].comes_from), SB_E_UNAUTHENTICATED,
+                     "%zu", i);
+        cr_assert_str_eq(reason, "the visitor's token is for another origin");
+    }
+    cr_assert_eq(find_visitor("", NULL), SB_OK, "bound to none, comes from none");
+}
+
+Test(principal, refuses_visitors_where_they_are_not_enabled)
+{
+    cr_assert_eq(find_visitor("", NULL), SB_OK, "positive control");
+    config.enable_visitors = false;
+    cr_assert_eq(find(bearer(visitor_text(""))), SB_E_UNAUTHENTICATED);
+    cr_assert_str_eq(reason, "visitors are not enabled");
+}
+
+Test(principal, refuses_an_expired_visitor)
+{
+    config.enable_visitors = true;
+    char *token = bearer(visitor_text(""));
+    input.now_ms = NOW_MS + 59999;
+    cr_assert_eq(find(token), SB_OK);
+    input.now_ms = NOW_MS + 60000;
+    cr_assert_eq(find(token), SB_E_UNAUTHENTICATED);
+    cr_assert_str_eq(reason, "the visitor's token is not valid");
+}
+
+Test(principal, refuses_a_visitors_token_relabelled_as_a_users)
+{
+    config.enable_visitors = true;
+    char *token = visitor_text("");
+    cr_assert_eq(find(bearer(token)), SB_OK, "positive control");
+    char *relabelled = sb_arena_printf(arena, "%s%s", sb_base64url(arena, header, strlen(header)),
+                                       strchr(token, '.'));
+    cr_assert_eq(find(bearer(relabelled)), SB_E_UNAUTHENTICATED);
+}
+
+Test(principal, refuses_the_type_visitor_signed_with_the_users_key)
+{
+    config.enable_visitors = true;
+    char *token = token_make(arena, "{\"alg\":\"HS256\",\"typ\":\"visitor+jwt\"}",
+                             "{\"sub\":\"visitor_1\",\"origin\":\"\",\"exp\":1800000060}");
+    cr_assert_eq(find(bearer(token)), SB_E_UNAUTHENTICATED);
+    cr_assert_str_eq(reason, "the visitor's token is not valid");
+}
+
+Test(principal, accepts_a_visitor_while_the_database_cannot_be_read)
+{
+    lose_database("/nonexistent/switchboard.db");
+    cr_assert_eq(find_visitor("", NULL), SB_OK);
+    close_lost_database();
 }
 
 /* A fixed secret. */

@@ -229,8 +229,14 @@ int64_t call_number(const struct call_answer *answer, const char *path)
 
 const char *call_token(struct call_site *site, const char *user_id)
 {
-    const char *claims = sb_arena_printf(site->memory, "{\"sub\":\"%s\",\"exp\":%" PRId64 "}",
-                                         user_id, sb_clock_now_ms() / 1000 + 3600);
+    return call_token_as(site, user_id, "user");
+}
+
+const char *call_token_as(struct call_site *site, const char *user_id, const char *role)
+{
+    const char *claims =
+        sb_arena_printf(site->memory, "{\"sub\":\"%s\",\"role\":\"%s\",\"exp\":%" PRId64 "}",
+                        user_id, role, sb_clock_now_ms() / 1000 + 3600);
     const char *token = sb_jws_sign_hs256(site->memory, "JWT", claims, strlen(claims), CALL_SECRET,
                                           strlen(CALL_SECRET));
     cr_assert_not_null(token);

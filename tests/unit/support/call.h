@@ -73,6 +73,8 @@ int64_t call_number(const struct call_answer *answer, const char *path);
 
 /* A user's token, good for an hour, alive until the site is closed. */
 const char *call_token(struct call_site *site, const char *user_id);
+/* The same with a role: "staff", "service". */
+const char *call_token_as(struct call_site *site, const char *user_id, const char *role);
 
 /* A write that must succeed. */
 void call_write(struct call_site *site, sb_db_closure_fn *closure, void *context);
