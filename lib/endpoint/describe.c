@@ -53,11 +53,22 @@ static void write_enum(struct sb_buf *out, const struct sb_field *field, bool nu
 static void write_array(struct sb_buf *out, const struct sb_field *field)
 {
     write_type(out, "array", false);
+    if (field->min > 0)
+        key_int(out, "minItems", field->min);
+    if (field->max > 0)
+        key_int(out, "maxItems", field->max);
     sb_json_key(out, "items");
-    if (field->type == SB_FIELD_OBJECTS)
+    if (field->type == SB_FIELD_OBJECTS) {
         write_schema(out, field->fields, false);
-    else
-        sb_json_raw(out, "{\"type\":\"string\"}");
+        return;
+    }
+    sb_json_open(out, '{');
+    write_type(out, "string", false);
+    if (field->max > 0) {
+        key_int(out, "minLength", 1);
+        key_int(out, "maxLength", (int64_t)field->size);
+    }
+    sb_json_close(out, '}');
 }
 
 static void write_members_of(struct sb_buf *out, const struct sb_field *field, bool nullable)
@@ -228,7 +239,7 @@ static void write_responses(struct sb_buf *out, const struct sb_route *route, bo
     sb_json_key(out, "responses");
     sb_json_open(out, '{');
     if (!route->always_fails)
-        write_success(out, route, 200);
+        write_success(out, route, route->status == 0 ? 200 : route->status);
     if (route->created != 0)
         write_success(out, route, 201);
     for (int status = 400; status < 600; status++)

@@ -57,6 +57,7 @@ struct sb_route {
     const struct sb_field *output;
     size_t output_size;
     size_t created; /* offset in the output of a bool that makes it 201, + 1; see SB_CREATED */
+    int status;     /* of every success, where there is no created; 0: 200 */
     const char *content_type;    /* SB_REPLY_STREAM: of a success */
     struct sb_rate_policy limit; /* without a name: "default", 100 a minute */
     enum sb_on_failure limiter_failure;
@@ -110,6 +111,13 @@ SB_MUST_CHECK enum sb_error sb_request_write(struct sb_request *request, sb_db_c
 /* The public text of the error the handler is about to return, instead of the code's own. Must
  * live as long as the request. */
 SB_NONNULL_ALL void sb_request_explain(struct sb_request *request, const char *message);
+
+/* Refuses a field for what no table can say, such as a cursor that is none: to be returned by the
+ * handler. Gives SB_E_VALIDATION_FAILED. field, code and message as in struct sb_field_error, alive
+ * as long as the request; NULL for field (out of memory): SB_E_UNAVAILABLE. */
+SB_NONNULL(1, 3, 4)
+SB_MUST_CHECK enum sb_error sb_request_invalid(struct sb_request *request, const char *field,
+                                               const char *code, const char *message);
 
 /* What the audit line is about, such as a call id. Must live as long as the request. */
 SB_NONNULL_ALL void sb_request_audit_object(struct sb_request *request, const char *object);

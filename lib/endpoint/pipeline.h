@@ -72,7 +72,7 @@ SB_NONNULL_ALL const char *sb_body_hash(struct sb_pipeline *p);
 
 /* pipeline_answer.c: the one door. Answers with error (SB_OK: success), then logs and counts. */
 SB_NONNULL_ALL void sb_answer(struct sb_pipeline *p, enum sb_error error);
-/* The 200 or 201 of a success. */
-SB_NONNULL_ALL int sb_success_status(const struct sb_route *route, const void *output);
+/* The 200 or 201 of a success; output may be NULL where route has none. */
+SB_NONNULL(1) int sb_success_status(const struct sb_route *route, const void *output);
 
 #endif

@@ -13,7 +13,7 @@ enum { LAST_RESORT_HEAD_MAX = 2048, LAST_RESORT_BODY_MAX = 1024 };
 int sb_success_status(const struct sb_route *route, const void *output)
 {
     if (route->created == 0)
-        return 200;
+        return route->status == 0 ? 200 : route->status;
     return *(const bool *)((const char *)output + route->created - 1) ? 201 : 200;
 }
 
@@ -24,8 +24,7 @@ static void write_success(struct sb_pipeline *p)
         sb_response_header(response, "Content-Type", p->route->content_type);
         return;
     }
-    if (p->route->output != NULL)
-        response->status = sb_success_status(p->route, p->output);
+    response->status = sb_success_status(p->route, p->output);
     sb_response_header(response, "Content-Type", "application/json");
     sb_buf_add_text(&response->body, "{\"success\":true");
     if (p->route->output != NULL)

@@ -117,6 +117,17 @@ enum sb_error sb_input_take(struct sb_pipeline *p)
     return error;
 }
 
+enum sb_error sb_request_invalid(struct sb_request *request, const char *field, const char *code,
+                                 const char *message)
+{
+    struct sb_field_errors *errors = &request->pipeline->field_errors;
+    if (field == NULL)
+        return SB_E_UNAVAILABLE;
+    if (errors->count < SB_FIELD_ERRORS_MAX)
+        errors->items[errors->count++] = (struct sb_field_error){field, code, message};
+    return SB_E_VALIDATION_FAILED;
+}
+
 enum sb_error sb_idempotency_take(struct sb_pipeline *p)
 {
     const char *key = p->head.idempotency_key;

@@ -32,10 +32,14 @@ static const char *route_flaw(const struct sb_route *route)
     if ((route->input != NULL) != (route->input_size > 0) ||
         (route->output != NULL) != (route->output_size > 0))
         return "a route has a field table without a size";
+    if (route->created != 0 && (route->output == NULL || route->status != 0))
+        return "a route that may create says its status, or has no output to tell by";
     if (route->body == SB_BODY_JSON && route->input == NULL)
         return "a JSON body has no input table to be held against";
     if (route->reply == SB_REPLY_STREAM && route->content_type == NULL)
         return "a streaming route has no content type";
+    if (route->reply == SB_REPLY_STREAM && (route->created != 0 || route->status != 0))
+        return "a stream is 200 and nothing else";
     if (route->idempotent && (route->body != SB_BODY_JSON || route->output == NULL))
         return "an idempotent route must take JSON and have an output table";
     if (route->limit.name != NULL && route->limit.limit > SB_RATE_LIMIT_MAX)

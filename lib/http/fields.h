@@ -8,7 +8,9 @@
  *         SB_ENUM(struct input, kind, "kind", sb_call_kind_names, SB_REQUIRED),
  *         SB_FIELDS_END};
  *
- * C types: texts are const char *, numbers, enums and times (ms since 1970) int64_t, flags bool. */
+ * C types: texts are const char *, numbers, enums and times (ms since 1970) int64_t, flags bool.
+ * Arrays as input say how many items they take, with SB_OBJECTS_IN and SB_STRINGS_IN: without a cap
+ * there is no array. An error within one names the item: "members[0].userId". */
 #ifndef SB_HTTP_FIELDS_H
 #define SB_HTTP_FIELDS_H
 
@@ -25,9 +27,9 @@ enum sb_field_type {
     SB_FIELD_ENUM,    /* index into names */
     SB_FIELD_TIME,    /* RFC 3339; output only */
     SB_FIELD_OBJECT,  /* a struct within the struct */
-    SB_FIELD_OBJECTS, /* pointer to structs of size bytes, their number at count_offset; output only
-                       */
-    SB_FIELD_STRINGS  /* pointer to texts, their number at count_offset; output only */
+    SB_FIELD_OBJECTS, /* pointer to structs of size bytes, their number (a size_t) at count_offset.
+                         Input: min to max of them; max 0: output only */
+    SB_FIELD_STRINGS  /* pointer to texts, the same; input: of 1 to size characters each */
 };
 
 enum sb_field_flags {
@@ -84,6 +86,12 @@ struct sb_field {
         .name = (name_), .type = SB_FIELD_OBJECT, .flags = SB_REQUIRED,                            \
         .offset = offsetof(type_, member), .fields = (fields_)                                     \
     }
+/* Input that may be left out; then it is as if it were there with none of its fields. */
+#define SB_OBJECT_OPTIONAL(type_, member, name_, fields_)                                          \
+    {                                                                                              \
+        .name = (name_), .type = SB_FIELD_OBJECT, .offset = offsetof(type_, member),               \
+        .fields = (fields_)                                                                        \
+    }
 #define SB_OBJECTS(type_, member, count_member, name_, element_type, fields_)                      \
     {                                                                                              \
         .name = (name_), .type = SB_FIELD_OBJECTS, .flags = SB_REQUIRED,                           \
@@ -94,6 +102,20 @@ struct sb_field {
     {                                                                                              \
         .name = (name_), .type = SB_FIELD_STRINGS, .flags = SB_REQUIRED,                           \
         .offset = offsetof(type_, member), .count_offset = offsetof(type_, count_member)           \
+    }
+/* Arrays as input: of min_ to max_ items (max_ at least 1). */
+#define SB_OBJECTS_IN(type_, member, count_member, name_, element_type, fields_, min_, max_,       \
+                      flags_)                                                                      \
+    {                                                                                              \
+        .name = (name_), .type = SB_FIELD_OBJECTS, .flags = (flags_),                              \
+        .offset = offsetof(type_, member), .count_offset = offsetof(type_, count_member),          \
+        .size = sizeof(element_type), .fields = (fields_), .min = (min_), .max = (max_)            \
+    }
+#define SB_STRINGS_IN(type_, member, count_member, name_, characters_max_, min_, max_, flags_)     \
+    {                                                                                              \
+        .name = (name_), .type = SB_FIELD_STRINGS, .flags = (flags_),                              \
+        .offset = offsetof(type_, member), .count_offset = offsetof(type_, count_member),          \
+        .size = (characters_max_), .min = (min_), .max = (max_)                                    \
     }
 
 #endif

@@ -154,6 +154,76 @@ static void set_object(struct validation *v, const struct sb_field *field, const
     v->prefix = outer;
 }
 
+static void set_string_item(struct validation *v, const struct sb_field *field, const json_t *value,
+                            const char **at)
+{
+    const struct sb_field item = {.name = "", .min = 1, .max = (int64_t)field->size};
+    *at = text_value(v, &item, value);
+}
+
+static void set_object_item(struct validation *v, const struct sb_field *field, const json_t *value,
+                            void *at)
+{
+    const struct sb_field item = {.name = "", .fields = field->fields};
+    set_object(v, &item, value, at);
+}
+
+static void set_items(struct validation *v, const struct sb_field *field, const json_t *value,
+                      char *items, size_t size)
+{
+    const char *outer = v->prefix;
+    size_t count = json_array_size(value);
+    for (size_t i = 0; i < count && !v->no_memory; i++) {
+        char *prefix = sb_arena_printf(v->arena, "%s%s[%zu]", outer, field->name, i);
+        void *at = items + i * size;
+        v->prefix = prefix;
+        if (prefix == NULL)
+            v->no_memory = true;
+        else if (field->type == SB_FIELD_OBJECTS)
+            set_object_item(v, field, json_array_get(value, i), at);
+        else
+            set_string_item(v, field, json_array_get(value, i), at);
+    }
+    v->prefix = outer;
+}
+
+/* Whether value is an array of a length the field allows. */
+static bool array_fits(struct validation *v, const struct sb_field *field, const json_t *value)
+{
+    if (!json_is_array(value)) {
+        report(v, field->name, "type", "must be an array");
+        return false;
+    }
+    int64_t count = (int64_t)json_array_size(value);
+    if (count < field->min)
+        report(v, field->name, "too_short",
+               sb_arena_printf(v->arena, "must have at least %lld items", (long long)field->min));
+    else if (count > field->max)
+        report(v, field->name, "too_long",
+               sb_arena_printf(v->arena, "must have at most %lld items", (long long)field->max));
+    return count >= field->min && count <= field->max;
+}
+
+static void set_array(struct validation *v, const struct sb_field *field, const json_t *value,
+                      char *result)
+{
+    size_t size = field->type == SB_FIELD_OBJECTS ? field->size : sizeof(const char *);
+    if (field->max == 0) {
+        report(v, field->name, "unknown", "is not taken as input");
+        return;
+    }
+    if (!array_fits(v, field, value) || json_array_size(value) == 0)
+        return;
+    char *items = sb_arena_alloc(v->arena, json_array_size(value) * size);
+    if (items == NULL) {
+        v->no_memory = true;
+        return;
+    }
+    set_items(v, field, value, items, size);
+    *(void **)(void *)(result + field->offset) = items;
+    *(size_t *)(void *)(result + field->count_offset) = json_array_size(value);
+}
+
 static void set_field(struct validation *v, const struct sb_field *field, const json_t *value,
                       char *result)
 {
@@ -175,9 +245,11 @@ static void set_field(struct validation *v, const struct sb_field *field, const 
     case SB_FIELD_OBJECT:
         set_object(v, field, value, at);
         break;
-    case SB_FIELD_TIME:
     case SB_FIELD_OBJECTS:
     case SB_FIELD_STRINGS:
+        set_array(v, field, value, result);
+        break;
+    case SB_FIELD_TIME:
         report(v, field->name, "unknown", "is not taken as input");
         break;
     }
@@ -192,13 +264,23 @@ static bool known(const struct sb_field *fields, const char *name)
     return false;
 }
 
+/* What stands for "absent" where zero does not. */
+static void clear(const struct sb_field *fields, char *result)
+{
+    for (; fields->name != NULL; fields++) {
+        if (fields->type == SB_FIELD_ENUM)
+            *(int64_t *)(void *)(result + fields->offset) = -1;
+        else if (fields->type == SB_FIELD_OBJECT)
+            clear(fields->fields, result + fields->offset);
+    }
+}
+
 static void validate_object(struct validation *v, const json_t *object,
                             const struct sb_field *fields, char *result)
 {
+    clear(fields, result);
     for (const struct sb_field *field = fields; field->name != NULL; field++) {
         const json_t *value = json_object_get(object, field->name);
-        if (field->type == SB_FIELD_ENUM)
-            *(int64_t *)(void *)(result + field->offset) = -1;
         if (value != NULL)
             set_field(v, field, value, result);
         else if ((field->flags & SB_REQUIRED) != 0)

@@ -12,7 +12,7 @@
 enum { SB_FIELD_ERRORS_MAX = 20 }; /* reported in one answer */
 
 struct sb_field_error {
-    const char *field;   /* "kind", "options.size" */
+    const char *field;   /* "kind", "options.size", "members[0].userId" */
     const char *code;    /* required, type, too_short, too_long, out_of_range, not_allowed, format,
                             unknown */
     const char *message; /* English, for developers */
@@ -24,10 +24,10 @@ struct sb_field_errors {
 };
 
 /* Validates object against fields and fills *result, a zeroed struct of the table's type; absent
- * optional fields stay zero (an absent enum -1). Texts are copied into arena. Every problem is
- * reported, unknown fields too. from_text: values arrived as text (a query string), so numbers and
- * flags are read from it.
- * SB_E_VALIDATION_FAILED: *errors has at least one item. SB_E_UNAVAILABLE: out of memory. */
+ * optional fields stay zero (an absent enum -1). Texts and arrays are copied into arena. Every
+ * problem is reported, unknown fields too. from_text: values arrived as text (a query string), so
+ * numbers and flags are read from it. SB_E_VALIDATION_FAILED: *errors has at least one item.
+ * SB_E_UNAVAILABLE: out of memory. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
 sb_input_validate(struct sb_arena *arena, const json_t *object, const struct sb_field *fields,
                   bool from_text, void *result, struct sb_field_errors *errors);

@@ -6,6 +6,8 @@
 
 #include "store/db.h"
 
+enum { SB_THREAD_MEMBERS_MAX = 1000 }; /* of one thread */
+
 enum sb_member_role { SB_MEMBER, SB_MODERATOR, SB_MEMBER_ROLE__MAX };
 extern const char *const sb_member_role_names[SB_MEMBER_ROLE__MAX + 1]; /* NULL at the end */
 

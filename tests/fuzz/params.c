@@ -39,7 +39,9 @@ struct fuzz_input {
     const char *id, *other, *name;
     int64_t number, kind;
     bool flag;
-    struct fuzz_part part;
+    struct fuzz_part part, *parts;
+    const char *const *tags;
+    size_t part_count, tag_count;
 };
 
 struct fuzz_output {
@@ -47,7 +49,8 @@ struct fuzz_output {
     int64_t number, kind, time_ms;
     bool flag;
     struct fuzz_part part, *parts;
-    size_t part_count;
+    const char *const *tags;
+    size_t part_count, tag_count;
 };
 
 static const struct sb_field fuzz_part_fields[] = {
@@ -59,7 +62,10 @@ static const struct sb_field fuzz_body_fields[] = {
     SB_INT(struct fuzz_input, number, "number", INT64_MIN, INT64_MAX, 0),
     SB_ENUM(struct fuzz_input, kind, "kind", sb_call_kind_names, 0),
     SB_BOOL(struct fuzz_input, flag, "flag", 0),
-    SB_OBJECT(struct fuzz_input, part, "part", fuzz_part_fields),
+    SB_OBJECT_OPTIONAL(struct fuzz_input, part, "part", fuzz_part_fields),
+    SB_OBJECTS_IN(struct fuzz_input, parts, part_count, "parts", struct fuzz_part, fuzz_part_fields,
+                  1, 3, 0),
+    SB_STRINGS_IN(struct fuzz_input, tags, tag_count, "tags", 9, 0, 3, 0),
     SB_FIELDS_END};
 static const struct sb_field fuzz_query_fields[] = {
     SB_STRING(struct fuzz_input, name, "name", 0, 1000, 0),
@@ -78,14 +84,25 @@ static const struct sb_field fuzz_output_fields[] = {
     SB_BOOL(struct fuzz_output, flag, "flag", SB_REQUIRED),
     SB_OBJECT(struct fuzz_output, part, "part", fuzz_part_fields),
     SB_OBJECTS(struct fuzz_output, parts, part_count, "parts", struct fuzz_part, fuzz_part_fields),
+    SB_STRINGS(struct fuzz_output, tags, tag_count, "tags"),
     SB_FIELDS_END};
 
 static enum sb_error fuzz_echo(struct sb_request *request, const void *in, void *out)
 {
     const struct fuzz_input *from = in;
     struct fuzz_output *to = out;
-    *to = (struct fuzz_output){from->id,        from->other, from->name, from->number, from->kind,
-                               request->now_ms, from->flag,  from->part, &to->part,    1};
+    *to = (struct fuzz_output){.id = from->id,
+                               .other = from->other,
+                               .name = from->name,
+                               .number = from->number,
+                               .kind = from->kind,
+                               .time_ms = request->now_ms,
+                               .flag = from->flag,
+                               .part = from->part,
+                               .parts = from->parts,
+                               .tags = from->tags,
+                               .part_count = from->part_count,
+                               .tag_count = from->tag_count};
     return SB_OK;
 }
 

@@ -17,7 +17,9 @@ struct input {
     const char *id, *name;
     int64_t kind, size;
     bool flag;
-    struct part part;
+    struct part part, *parts;
+    const char **tags;
+    size_t part_count, tag_count;
 };
 
 struct output {
@@ -40,6 +42,8 @@ static const struct sb_field input_fields[] = {
     SB_ENUM(struct input, kind, "kind", kinds, 0),
     SB_INT(struct input, size, "size", -5, 5, 0),
     SB_OBJECT(struct input, part, "part", part_fields),
+    SB_OBJECTS_IN(struct input, parts, part_count, "parts", struct part, part_fields, 1, 4, 0),
+    SB_STRINGS_IN(struct input, tags, tag_count, "tags", 20, 0, 5, 0),
     SB_FIELDS_END};
 static const struct sb_field query_fields[] = {
     SB_ID(struct input, id, "id", SB_REQUIRED), SB_INT(struct input, size, "size", 1, 100, 0),
@@ -113,6 +117,7 @@ static const struct sb_route routes[] = {{.methods = SB_POST,
                                          {.methods = SB_PATCH,
                                           .path = "/{id}/view",
                                           .access = SB_ACCESS_PARTICIPANT,
+                                          .status = 201,
                                           .handler = fill,
                                           .body = SB_BODY_JSON,
                                           SB_INPUT(struct input, input_fields),
@@ -382,7 +387,15 @@ Test(describe, the_body_is_the_input_table)
                 "\"part\":{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
                 "\"id\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_-]{1,64}$\"},"
                 "\"size\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":9}},"
-                "\"required\":[\"id\",\"size\"]}},\"required\":[\"name\",\"part\"]}");
+                "\"required\":[\"id\",\"size\"]},"
+                "\"parts\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":4,\"items\":{"
+                "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+                "\"id\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_-]{1,64}$\"},"
+                "\"size\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":9}},"
+                "\"required\":[\"id\",\"size\"]}},"
+                "\"tags\":{\"type\":\"array\",\"maxItems\":5,"
+                "\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":20}}},"
+                "\"required\":[\"name\",\"part\"]}");
     cr_assert_null(AT(OPERATION("/{id}/view", "get"), "requestBody"));
 }
 
@@ -456,6 +469,14 @@ Test(describe, errors_that_report_say_so)
                      "#/components/schemas/Report");
     cr_assert_str_eq(TEXT(responses, "404", "content", "application/json", "schema", "$ref"),
                      "#/components/schemas/Error");
+}
+
+Test(describe, a_success_has_the_status_the_route_says)
+{
+    json_t *responses = AT(OPERATION("/{id}/view", "patch"), "responses");
+    cr_assert_not_null(AT(responses, "201"));
+    cr_assert_null(AT(responses, "200"));
+    cr_assert_not_null(AT(OPERATION("/{id}/view", "get"), "responses", "200"));
 }
 
 Test(describe, a_stream_is_a_string_of_its_type)

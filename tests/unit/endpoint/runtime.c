@@ -117,6 +117,17 @@ Test(runtime, an_output_field_must_not_hide_a_member_of_every_answer)
     cr_assert_null(flaw_of(ROUTE(SOUND, SB_OUTPUT(struct thing, title)), 0));
 }
 
+Test(runtime, a_status_is_fixed_or_told_by_the_output)
+{
+    static const char flaw[] =
+        "a route that may create says its status, or has no output to tell by";
+    expect_flaw(ROUTE(SOUND, .created = 1), flaw);
+    expect_flaw(ROUTE(SOUND, SB_OUTPUT(struct thing, fields), .created = 1, .status = 201), flaw);
+    cr_assert_null(flaw_of(ROUTE(SOUND, .status = 201), 0));
+    expect_flaw(ROUTE(SOUND, .reply = SB_REPLY_STREAM, .content_type = "audio/ogg", .status = 201),
+                "a stream is 200 and nothing else");
+}
+
 Test(runtime, a_limit_must_fit_the_counters)
 {
     expect_flaw(ROUTE(SOUND, .limit = {"x", SB_RATE_LIMIT_MAX + 1, 60}),

@@ -24,6 +24,16 @@ struct input {
     int64_t at;
     const char **list;
     size_t list_count;
+    struct item *items;
+    size_t item_count;
+};
+
+struct item {
+    const char *name;
+    int64_t kind;
+    struct inner inner;
+    const char *const *tags;
+    size_t tag_count;
 };
 
 static const char *const kinds[] = {"audio", "video", NULL};
@@ -62,6 +72,17 @@ static const struct sb_field optional_fields[] = {
 static const struct sb_field output_only_fields[] = {
     SB_TIME(struct input, at, "at", 0), SB_STRINGS(struct input, list, list_count, "list"),
     SB_OBJECTS(struct input, list, list_count, "items", struct inner, inner_fields), SB_FIELDS_END};
+
+static const struct sb_field item_fields[] = {
+    SB_STRING(struct item, name, "name", 1, 5, SB_REQUIRED),
+    SB_ENUM(struct item, kind, "kind", kinds, 0),
+    SB_OBJECT_OPTIONAL(struct item, inner, "inner", inner_fields),
+    SB_STRINGS_IN(struct item, tags, tag_count, "tags", 3, 0, 2, 0), SB_FIELDS_END};
+static const struct sb_field items_fields[] = {
+    SB_OBJECTS_IN(struct input, items, item_count, "items", struct item, item_fields, 1, 3, 0),
+    SB_FIELDS_END};
+static const struct sb_field list_fields[] = {
+    SB_STRINGS_IN(struct input, list, list_count, "list", 4, 0, 3, SB_REQUIRED), SB_FIELDS_END};
 
 static struct sb_arena *arena;
 static struct sb_field_errors errors;
@@ -359,6 +380,113 @@ Test(input_validator, nested_fields_are_named_by_their_way)
     cr_assert_str_eq(input.inner.label, "a");
     cr_assert_eq(input.inner.size, 3);
     cr_assert_str_eq(input.deep.inner.label, "b");
+}
+
+Test(input_validator, takes_an_array_of_objects)
+{
+    cr_assert_eq(validate(items_fields,
+                          "{\"items\":[{\"name\":\"a\",\"kind\":\"video\",\"tags\":[\"x\",\"yz\"],"
+                          "\"inner\":{\"label\":\"l\",\"size\":2}},{\"name\":\"b\"}]}"),
+                 SB_OK);
+    cr_assert_eq(input.item_count, 2);
+    const struct item *first = &input.items[0], *second = &input.items[1];
+    cr_assert_str_eq(first->name, "a");
+    cr_assert_eq(first->kind, 1);
+    cr_assert_str_eq(first->inner.label, "l");
+    cr_assert_eq(first->inner.size, 2);
+    cr_assert_eq(first->tag_count, 2);
+    cr_assert_str_eq(first->tags[1], "yz");
+    cr_assert_str_eq(second->name, "b");
+    cr_assert_eq(second->kind, -1);
+    cr_assert_null(second->inner.label);
+    cr_assert_eq(second->tag_count, 0);
+    cr_assert_null(second->tags);
+}
+
+Test(input_validator, an_array_that_is_left_out_has_no_items)
+{
+    cr_assert_eq(validate(items_fields, "{}"), SB_OK);
+    cr_assert_eq(input.item_count, 0);
+    cr_assert_null(input.items);
+    cr_assert_eq(validate(list_fields, "{\"list\":[]}"), SB_OK);
+    cr_assert_eq(input.list_count, 0);
+}
+
+Test(input_validator, an_error_within_an_array_names_the_item)
+{
+    static const struct bad bad[] = {
+        {"{\"items\":{}}", "items", "type", "must be an array"},
+        {"{\"items\":null}", "items", "type", NULL},
+        {"{\"items\":[]}", "items", "too_short", "must have at least 1 items"},
+        {"{\"items\":[{\"name\":\"a\"},{\"name\":\"b\"},{\"name\":\"c\"},{}]}", "items", "too_long",
+         "must have at most 3 items"},
+        {"{\"items\":[7]}", "items[0]", "type", "must be an object"},
+        {"{\"items\":[{\"name\":\"a\"},null]}", "items[1]", "type", NULL},
+        {"{\"items\":[{\"name\":\"a\"},{}]}", "items[1].name", "required", NULL},
+        {"{\"items\":[{\"name\":\"a\",\"x\":1}]}", "items[0].x", "unknown", NULL},
+        {"{\"items\":[{\"name\":\"a\",\"inner\":{}}]}", "items[0].inner.label", "required", NULL},
+        {"{\"items\":[{\"name\":\"a\",\"tags\":[\"b\",\"\"]}]}", "items[0].tags[1]", "too_short",
+         NULL},
+        {"{\"items\":[{\"name\":\"a\",\"tags\":[{}]}]}", "items[0].tags[0]", "type",
+         "must be a string"},
+        /* what follows an array is not named by it */
+        {"{\"items\":[{\"name\":\"a\"}],\"z\":1}", "z", "unknown", NULL},
+    };
+    check_bad(items_fields, false, bad, SB_COUNT(bad));
+}
+
+Test(input_validator, takes_an_array_of_texts_of_the_length_it_says)
+{
+    static const struct bad bad[] = {
+        {"{}", "list", "required", NULL},
+        {"{\"list\":\"a\"}", "list", "type", "must be an array"},
+        {"{\"list\":[\"abcde\"]}", "list[0]", "too_long", "must have at most 4 characters"},
+        {"{\"list\":[\"a\",1]}", "list[1]", "type", NULL},
+        {"{\"list\":[\"a\",\"b\",\"c\",\"d\"]}", "list", "too_long", NULL},
+    };
+    check_bad(list_fields, false, bad, SB_COUNT(bad));
+    cr_assert_eq(validate(list_fields, "{\"list\":[\"abcd\",\"\u00e9\u00e9\u00e9\u00e9\"]}"),
+                 SB_OK);
+    cr_assert_eq(input.list_count, 2);
+    cr_assert_str_eq(input.list[0], "abcd");
+    cr_assert_str_eq(input.list[1], "\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9");
+}
+
+Test(input_validator, a_query_has_no_arrays)
+{
+    static const struct bad bad[] = {{"{\"list\":\"a\"}", "list", "type", "must be an array"}};
+    check_bad(list_fields, true, bad, SB_COUNT(bad));
+}
+
+Test(input_validator, an_optional_object_that_is_left_out_is_empty)
+{
+    static const struct sb_field kind_only[] = {SB_ENUM(struct item, kind, "kind", kinds, 0),
+                                                SB_FIELDS_END};
+    struct outer {
+        struct item item;
+    };
+    static const struct sb_field fields[] = {
+        SB_OBJECT_OPTIONAL(struct outer, item, "item", kind_only), SB_FIELDS_END};
+    struct outer outer = {0};
+    json_t *object = json_object();
+    cr_assert_eq(sb_input_validate(arena, object, fields, false, &outer, &errors), SB_OK);
+    json_decref(object);
+    cr_assert_eq(outer.item.kind, -1, "absent as in an object that is there");
+}
+
+Test(input_validator, an_array_reports_no_more_errors_than_an_answer_holds)
+{
+    static const struct sb_field many[] = {
+        SB_STRINGS_IN(struct input, list, list_count, "list", 4, 0, 100, 0), SB_FIELDS_END};
+    struct sb_buf json;
+    sb_buf_init(&json, arena, 1024);
+    sb_buf_add_text(&json, "{\"list\":[1");
+    for (int i = 1; i < 100; i++)
+        sb_buf_add_text(&json, ",1");
+    sb_buf_add_text(&json, "]}");
+    cr_assert_eq(validate(many, json.data), SB_E_VALIDATION_FAILED);
+    cr_assert_eq(errors.count, SB_FIELD_ERRORS_MAX);
+    cr_assert_str_eq(errors.items[SB_FIELD_ERRORS_MAX - 1].field, "list[19]");
 }
 
 Test(input_validator, fields_of_output_alone_are_unknown_as_input)
