@@ -16,8 +16,6 @@ VERB("thread",
      "       switchboard thread list [--json]",
      "add threads with their members, and list them", thread);
 
-enum { MEMBERS_MAX = 1000 };
-
 struct member {
     char *user_id;
     int role;
@@ -25,7 +23,7 @@ struct member {
 
 struct options {
     const char *id;
-    struct member members[MEMBERS_MAX];
+    struct member members[SB_THREAD_MEMBERS_MAX];
     size_t member_count;
     bool json;
 };
@@ -34,7 +32,7 @@ struct options {
 static bool parse_member(struct options *options, char *text)
 {
     char *colon = strrchr(text, ':');
-    if (colon == NULL || options->member_count == MEMBERS_MAX)
+    if (colon == NULL || options->member_count == SB_THREAD_MEMBERS_MAX)
         return false;
     *colon = '\0';
     struct member member = {text, index_of(colon + 1, sb_member_role_names)};
