@@ -254,7 +254,7 @@ static enum sb_error drop_member(struct sb_request *request, const void *in, voi
 #define LIMIT .limit = {"threads", 100, 60}
 #define DROP                                                                                       \
     .methods = SB_DELETE, .handler = drop_member, .access = SB_ACCESS_SERVICE,                     \
-    SB_INPUT(struct member_input, remove_fields), LIMIT, .audit = "threads.remove-member",         \
+    SB_INPUT(struct member_input, remove_fields), LIMIT, .audit = "threads.remove_member",         \
     .errors = SB_ERRORS(SB_E_NOT_FOUND)
 
 const struct sb_endpoint sb_endpoint = {
@@ -300,7 +300,7 @@ const struct sb_endpoint sb_endpoint = {
              SB_OUTPUT(struct member_output, set_output_fields),
              .created = SB_CREATED(struct member_output, created),
              LIMIT,
-             .audit = "threads.set-member",
+             .audit = "threads.set_member",
              .errors = SB_ERRORS(SB_E_NOT_FOUND, SB_E_CONFLICT),
              .summary = "Add a member, or change its role"},
             /* Not every user's id can stand in a path. */

@@ -26,11 +26,15 @@ export const endpoints = endpointFiles(path.join(build, 'cgi-bin')).sort()
 const aliases = new Map(endpoints.flatMap(({ name, aliases: list }) =>
     list.map((alias) => [alias, `/api/${name}`])));
 
+// The paths with {ids}, which come after those written out.
+const patterns = Object.keys(openapi.paths).filter((path) => path.includes('{'))
+    .map((path) => ({ path, test: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[A-Za-z0-9_-]{1,64}')}$`) }));
+
 /** The documented path of a request target, or undefined. */
 function documented(target) {
     const given = target.split('?')[0];
     const name = aliases.get(given) ?? given;
-    return name in openapi.paths ? name : undefined;
+    return name in openapi.paths ? name : patterns.find(({ test }) => test.test(name))?.path;
 }
 
 const pointer = (...keys) => 'openapi#/' + keys.map((key) =>

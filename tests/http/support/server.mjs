@@ -31,7 +31,8 @@ function defaults(directory) {
         JITSI_JWT_SECRET: secret(),
         // Tests of anything but limits are not to meet them.
         RATE_LIMIT_DEFAULT: 'off', RATE_LIMIT_HEALTH: 'off', RATE_LIMIT_CALLS_START: 'off',
-        RATE_LIMIT_CALLS_JOIN: 'off', RATE_LIMIT_CALLS_END: 'off',
+        RATE_LIMIT_CALLS_JOIN: 'off', RATE_LIMIT_CALLS_END: 'off', RATE_LIMIT_THREADS: 'off',
+        RATE_LIMIT_VISITOR: 'off',
     };
 }
 
