@@ -1,5 +1,4 @@
 #include <criterion/criterion.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "../support/call.h"
@@ -178,11 +177,9 @@ Test(threads_endpoint, a_user_lists_the_threads_it_is_in)
 
 Test(threads_endpoint, the_cursors_lead_through_all_threads_once)
 {
-    char seen[64] = "", id[4];
-    for (int i = 0; i < 7; i++) {
-        snprintf(id, sizeof id, "t%d", i);
-        call_member(&site, id, "ann", SB_MEMBER);
-    }
+    char seen[64] = "";
+    for (int i = 0; i < 7; i++)
+        call_member(&site, sb_arena_printf(site.memory, "t%d", i), "ann", SB_MEMBER);
     const char *target = "/api/threads?limit=3";
     for (int page = 0; page < 3; page++) {
         const struct call_answer *answer = get(target, "ann");
@@ -209,11 +206,8 @@ Test(threads_endpoint, a_last_page_that_is_full_has_no_next)
 
 Test(threads_endpoint, a_list_has_50_threads_unless_asked_and_100_at_most)
 {
-    char id[8];
-    for (int i = 0; i < 101; i++) {
-        snprintf(id, sizeof id, "t%d", i);
-        call_member(&site, id, "ann", SB_MEMBER);
-    }
+    for (int i = 0; i < 101; i++)
+        call_member(&site, sb_arena_printf(site.memory, "t%d", i), "ann", SB_MEMBER);
     cr_assert_eq(length(get("/api/threads", "ann"), "threads"), 50);
     cr_assert_eq(length(get("/api/threads?limit=100", "ann"), "threads"), 100);
     expect_field(get("/api/threads?limit=101", "ann"), "limit", "out_of_range");
