@@ -107,8 +107,20 @@ SB_MUST_CHECK enum sb_error sb_request_write(struct sb_request *request, sb_db_c
  * live as long as the request. */
 SB_NONNULL_ALL void sb_request_explain(struct sb_request *request, const char *message);
 
-/* What the audit line is about, such as a call id. Must live as long as the request. */
+/* Reports what is wrong with an input field where its table cannot tell; code as in
+ * http/input_validator. The texts must live as long as the request. Returns SB_E_VALIDATION_FAILED,
+ * for the handler to return. */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_request_refuse_field(struct sb_request *request,
+                                                                   const char *field,
+                                                                   const char *code,
+                                                                   const char *message);
+
+/* What the audit line is about, such as a call id, and where something was issued, when it expires
+ * and the conversation the client named (NULL: none). Texts must live as long as the request. */
 SB_NONNULL_ALL void sb_request_audit_object(struct sb_request *request, const char *object);
+SB_NONNULL(1)
+void sb_request_audit_issued(struct sb_request *request, int64_t expires_at_ms,
+                             const char *conversation_id);
 
 /* SB_BODY_STREAM: up to size bytes of the body, which is CONTENT_LENGTH and so at most the route's
  * body_max long; *got is 0 at its end. SB_E_INVALID_REQUEST: it breaks off, or goes on. */

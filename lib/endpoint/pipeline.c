@@ -197,6 +197,22 @@ void sb_request_audit_object(struct sb_request *request, const char *object)
     request->pipeline->audit_object = object;
 }
 
+void sb_request_audit_issued(struct sb_request *request, int64_t expires_at_ms,
+                             const char *conversation_id)
+{
+    request->pipeline->audit_expires_at_ms = expires_at_ms;
+    request->pipeline->audit_conversation_id = conversation_id;
+}
+
+enum sb_error sb_request_refuse_field(struct sb_request *request, const char *field,
+                                      const char *code, const char *message)
+{
+    struct sb_field_errors *errors = &request->pipeline->field_errors;
+    if (errors->count < SB_FIELD_ERRORS_MAX)
+        errors->items[errors->count++] = (struct sb_field_error){field, code, message};
+    return SB_E_VALIDATION_FAILED;
+}
+
 int64_t sb_request_uptime_s(const struct sb_request *request)
 {
     return (sb_clock_mono_us() - request->pipeline->worker->runtime->started_us) / 1000000;
