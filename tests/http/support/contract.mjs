@@ -26,11 +26,16 @@ export const endpoints = endpointFiles(path.join(build, 'cgi-bin')).sort()
 const aliases = new Map(endpoints.flatMap(({ name, aliases: list }) =>
     list.map((alias) => [alias, `/api/${name}`])));
 
+/** Documented paths with {ids} in them, as expressions. */
+const templates = Object.keys(openapi.paths).filter((name) => name.includes('{'))
+    .map((name) => [new RegExp(`^${name.replace(/\{\w+\}/g, '[^/]+')}$`), name]);
+
 /** The documented path of a request target, or undefined. */
 function documented(target) {
     const given = target.split('?')[0];
     const name = aliases.get(given) ?? given;
-    return name in openapi.paths ? name : undefined;
+    if (name in openapi.paths) return name;
+    return templates.find(([expression]) => expression.test(name))?.[1];
 }
 
 const pointer = (...keys) => 'openapi#/' + keys.map((key) =>
