@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 
-enum { USER_AGENT_MAX = 256, FIELDS_MAX = 8 };
+enum { USER_AGENT_MAX = 256, FIELDS_MAX = 10 };
 
 struct fields {
     struct sb_log_field items[FIELDS_MAX];
@@ -41,13 +42,16 @@ static const char *cut(const char *text, char *copy, size_t size)
 
 void sb_audit_write(const struct sb_audit *audit)
 {
-    char agent[USER_AGENT_MAX + 1];
+    char agent[USER_AGENT_MAX + 1], expires_at[SB_CLOCK_TEXT_SIZE];
     struct fields fields = {.count = 0};
     add(&fields, "outcome", audit->outcome);
     add(&fields, "userId", audit->user_id);
     add(&fields, "address", audit->address);
     add(&fields, "userAgent", cut(audit->user_agent, agent, sizeof agent));
     add(&fields, "object", audit->object);
+    add(&fields, "conversationId", audit->conversation_id);
+    sb_clock_format(audit->expires_at_ms, expires_at);
+    add(&fields, "expiresAt", audit->expires_at_ms == 0 ? NULL : expires_at);
     add(&fields, "dataSha256", audit->data_sha256);
     add(&fields, "reason", audit->reason);
     bool fine = audit->outcome != NULL && strcmp(audit->outcome, "ok") == 0;

@@ -106,11 +106,37 @@ static bool split(struct sb_arena *arena, const char *text, struct sb_strings *l
     return true;
 }
 
+#define ALNUM "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
 static bool host_valid(const char *text)
 {
-    size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                 "0123456789.-_");
+    size_t length = strspn(text, ALNUM ".-_");
     return length > 0 && length <= 253 && text[length] == '\0';
+}
+
+/* An http or https URL to build on: scheme://host[:port][/path] and nothing behind it. */
+static bool url_valid(const char *text)
+{
+    size_t scheme = strncmp(text, "https://", 8) == 0 ? 8 : 7;
+    if (scheme == 7 && strncmp(text, "http://", 7) != 0)
+        return false;
+    const char *at = text + scheme;
+    size_t host = strspn(at, ALNUM ".-_");
+    if (*at == '[') { /* an IPv6 address */
+        host = 1 + strspn(at + 1, "0123456789abcdefABCDEF:.");
+        host = at[host] == ']' ? host + 1 : 0;
+    }
+    if (host == 0)
+        return false;
+    at += host;
+    if (*at == ':') {
+        size_t port = strspn(at + 1, "0123456789");
+        if (port == 0 || port > 5)
+            return false;
+        at += 1 + port;
+    }
+    size_t path = *at == '/' ? strspn(at, ALNUM "-._~%/") : 0;
+    return at[path] == '\0' && (path == 0 || at[path - 1] != '/');
 }
 
 static void load_origins(struct loader *loader, const struct sb_config_row *row, const char *text,
@@ -237,6 +263,14 @@ static void load_value(struct loader *loader, const struct sb_config_row *row, c
         if (!host_valid(text))
             COMPLAIN(loader, row, "\"%s\" is not a host name; leave out scheme, port and path",
                      text);
+        else
+            *(const char **)at = text;
+        break;
+    case SB_CONFIG_URL:
+        if (!url_valid(text))
+            COMPLAIN(loader, row,
+                     "is not a URL; write http(s)://host[:port][/path], without user, query and "
+                     "slash at the end");
         else
             *(const char **)at = text;
         break;
@@ -390,6 +424,33 @@ static void check_names(struct loader *loader)
     }
 }
 
+static bool visible(const char *text)
+{
+    for (; text != NULL && *text != '\0'; text++) {
+        if (*text < 0x21 || *text > 0x7E)
+            return false;
+    }
+    return true;
+}
+
+/* What goes into header lines: a key pasted with a blank or a line end would be refused later, by
+ * someone who cannot say why. */
+static void check_openai(struct loader *loader)
+{
+    const struct sb_config *config = loader->config;
+    static const char message[] = "holds a blank or another character no header may have; paste it "
+                                  "again";
+    if (!visible(config->openai_api_key))
+        complain(loader, "OPENAI_API_KEY", SB_NEEDS_OPENAI, false, message);
+    if (!visible(config->openai_organization))
+        complain(loader, "OPENAI_ORGANIZATION", SB_NEEDS_OPENAI, false, message);
+    if (!visible(config->openai_project))
+        complain(loader, "OPENAI_PROJECT", SB_NEEDS_OPENAI, false, message);
+    if (config->realtime_voices.count == 0)
+        complain(loader, "OPENAI_REALTIME_VOICES", SB_NEEDS_OPENAI, false,
+                 "names no voice; name one, or leave the variable out");
+}
+
 /* What no single row can tell. */
 static void check_together(struct loader *loader)
 {
@@ -405,6 +466,7 @@ static void check_together(struct loader *loader)
                  "of the two");
     if (config->turn_username != NULL && strchr(config->turn_username, ':') != NULL)
         complain(loader, "TURN_USERNAME", SB_NEEDS_TURN, false, "may not hold a colon");
+    check_openai(loader);
     if (!production && config->production_domain != NULL &&
         strcmp(config->production_domain, "localhost") != 0)
         complain(loader, "APP_ENV", SB_NEEDS_CORE, true,

@@ -23,11 +23,15 @@ enum sb_needs {
     SB_NEEDS_JITSI = 1 << 2,
     SB_NEEDS_TURN = 1 << 3,
     SB_NEEDS_METRICS = 1 << 4,
-    SB_NEEDS_ALL = (1 << 5) - 1
+    SB_NEEDS_UPSTREAM = 1 << 5, /* fetches from other systems */
+    SB_NEEDS_OPENAI = 1 << 6,
+    SB_NEEDS_ALL = (1 << 7) - 1
 };
 
 /* The names of the bits of needs, lowest first, NULL at the end, as --describe prints them. */
 extern const char *const sb_needs_names[];
+
+enum { SB_REALTIME_TOKEN_TTL_MAX_S = 300 }; /* of REALTIME_TOKEN_TTL */
 
 enum sb_app_env { SB_ENV_DEVELOPMENT, SB_ENV_PRODUCTION };
 
@@ -64,12 +68,20 @@ struct sb_config {
     bool enable_visitors;
     int64_t visitor_token_ttl_s;
     const char *metrics_token;
+    const char *openai_api_key, *openai_base_url; /* the URL without a slash at its end */
+    const char *openai_organization, *openai_project;
+    int64_t openai_timeout_s;
+    const char *transcription_model;
+    struct sb_strings realtime_voices; /* the first is the default */
+    const char *realtime_instructions;
+    int64_t realtime_token_ttl_s, realtime_max_session_s, realtime_calls_keep_days;
     const char *realtime_model;
     bool enable_server_vad, enable_vad, enable_ws_proxy;
     const char *jitsi_jwt_secret, *jitsi_domain, *jitsi_public_host, *jitsi_app_id;
     const char *turn_host, *turn_username, *turn_password, *turn_secret;
     int64_t turn_port, turn_tls_port;
     int64_t call_token_ttl_s, call_heartbeat_s;
+    const char *upstream_ca_file;
     struct sb_rate_setting *rates;
     size_t rate_count;
     struct sb_arena *arena; /* owns everything above */

@@ -14,6 +14,7 @@ static const char *type_text(const struct sb_config_row *row)
                                         [SB_CONFIG_ORIGINS] = "list of origins",
                                         [SB_CONFIG_CIDRS] = "list of networks",
                                         [SB_CONFIG_HOST] = "host name",
+                                        [SB_CONFIG_URL] = "URL",
                                         [SB_CONFIG_DATABASE] = "URL"};
     return texts[row->type];
 }

@@ -16,6 +16,7 @@ enum sb_config_type {
     SB_CONFIG_ORIGINS, /* comma-separated origins, or * */
     SB_CONFIG_CIDRS,   /* comma-separated networks, or true, or false */
     SB_CONFIG_HOST,    /* a DNS name or address, without scheme and port */
+    SB_CONFIG_URL,     /* http or https, without user, query and slash at its end */
     SB_CONFIG_DATABASE
 };
 

@@ -119,8 +119,12 @@ SB_NONNULL(1, 3, 4)
 SB_MUST_CHECK enum sb_error sb_request_invalid(struct sb_request *request, const char *field,
                                                const char *code, const char *message);
 
-/* What the audit line is about, such as a call id. Must live as long as the request. */
+/* What the audit line is about, such as a call id, and where something was issued, when it expires
+ * and the conversation the client named (NULL: none). Texts must live as long as the request. */
 SB_NONNULL_ALL void sb_request_audit_object(struct sb_request *request, const char *object);
+SB_NONNULL(1)
+void sb_request_audit_issued(struct sb_request *request, int64_t expires_at_ms,
+                             const char *conversation_id);
 
 /* SB_BODY_STREAM: up to size bytes of the body, which is CONTENT_LENGTH and so at most the route's
  * body_max long; *got is 0 at its end. SB_E_INVALID_REQUEST: it breaks off, or goes on. */

@@ -210,6 +210,13 @@ void sb_request_audit_object(struct sb_request *request, const char *object)
     request->pipeline->audit_object = object;
 }
 
+void sb_request_audit_issued(struct sb_request *request, int64_t expires_at_ms,
+                             const char *conversation_id)
+{
+    request->pipeline->audit_expires_at_ms = expires_at_ms;
+    request->pipeline->audit_conversation_id = conversation_id;
+}
+
 int64_t sb_request_uptime_s(const struct sb_request *request)
 {
     return (sb_clock_mono_us() - request->pipeline->worker->runtime->started_us) / 1000000;

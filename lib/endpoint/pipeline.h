@@ -33,7 +33,8 @@ struct sb_pipeline {
     enum sb_origin_verdict origin;
     bool answered; /* a step has given the whole answer: no handler */
     bool charged;  /* a rate limit counted this request */
-    const char *message, *refusal, *audit_object;
+    const char *message, *refusal, *audit_object, *audit_conversation_id;
+    int64_t audit_expires_at_ms;
     struct sb_field_errors field_errors;
     const char *body; /* SB_BODY_JSON: the text; "" if none */
     size_t body_length;

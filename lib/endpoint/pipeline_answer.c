@@ -126,6 +126,8 @@ static void audit(struct sb_pipeline *p, enum sb_error error)
                                       .address = p->address_text,
                                       .user_agent = p->head.user_agent,
                                       .object = p->audit_object,
+                                      .conversation_id = p->audit_conversation_id,
+                                      .expires_at_ms = p->audit_expires_at_ms,
                                       .data_sha256 = p->body_length > 0 ? sb_body_hash(p) : NULL,
                                       .reason = p->refusal});
 }

@@ -91,9 +91,26 @@ static const char service[] = "CREATE TABLE idempotency ("
                               "  at INTEGER NOT NULL"
                               ") STRICT;";
 
+/* The calls that the SDP relay opened at the realtime API, so that each is hung up in time. */
+static const char realtime_calls[] =
+    "CREATE TABLE realtime_calls ("
+    "  id TEXT NOT NULL PRIMARY KEY,"
+    "  user_id TEXT NOT NULL REFERENCES users (id),"
+    "  upstream_id TEXT NOT NULL UNIQUE,"
+    "  started_at INTEGER NOT NULL,"
+    "  expires_at INTEGER NOT NULL,"
+    "  tried_at INTEGER NOT NULL DEFAULT 0," /* last failed hang-up */
+    "  ended_at INTEGER CHECK (ended_at >= started_at),"
+    "  end_reason TEXT CHECK (end_reason IN ('hangup', 'expired', 'gone')),"
+    "  CHECK ((ended_at IS NULL) = (end_reason IS NULL))"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX realtime_calls_open ON realtime_calls (expires_at) WHERE ended_at IS NULL;"
+    "CREATE INDEX realtime_calls_ended ON realtime_calls (ended_at) WHERE ended_at IS NOT NULL;";
+
 const struct sb_migration sb_migrations[] = {
     {1, people_and_threads},
     {2, calls},
     {3, service},
+    {4, realtime_calls},
 };
 const size_t sb_migration_count = SB_COUNT(sb_migrations);

@@ -8,7 +8,8 @@ import { ends, serve } from './support/server.mjs';
 import { nowS, sign } from './support/tokens.mjs';
 
 const day = 86400;
-const policies = ['DEFAULT', 'HEALTH', 'CALLS_START', 'CALLS_JOIN', 'CALLS_END'];
+const policies = ['DEFAULT', 'HEALTH', 'CALLS_START', 'CALLS_JOIN', 'CALLS_END', 'REALTIME_TOKEN',
+                  'REALTIME_CALLS', 'REALTIME_HANGUP'];
 const untouched = Object.fromEntries(policies.map((name) => [`RATE_LIMIT_${name}`, null]));
 const few = Object.fromEntries(policies.map((name) => [`RATE_LIMIT_${name}`, `3/${day}`]));
 
@@ -36,6 +37,9 @@ const defaults = {
     '/api/nothing': ['GET', 'default', 100, 60], '/api/realtime-websocket': ['GET', 'default', 100, 60],
     '/api/calls/start': ['POST', 'calls-start', 10, 60], '/api/calls/join': ['POST', 'calls-join', 30, 60],
     '/api/calls/end': ['POST', 'calls-end', 30, 60],
+    '/api/realtime/token': ['POST', 'realtime-token', 20, 900],
+    '/api/realtime/calls': ['POST', 'realtime-calls', 20, 900],
+    '/api/realtime/calls/rtcall_1/hangup': ['POST', 'realtime-hangup', 60, 60],
 };
 for (const [target, [method, name, limit, window]] of Object.entries(defaults))
     test(`by default ${method} ${target} has ${limit} in ${window} s`, async () => {

@@ -1,6 +1,6 @@
 // A web server with Switchboard behind it, in a directory of its own, for the tests of one file.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { chmodSync, cpSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
     from 'node:fs';
@@ -8,6 +8,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
+import { promisify } from 'node:util';
 import { build, root, server as kind } from './context.mjs';
 import { assertContract } from './contract.mjs';
 import { assertLogs, logLines } from './logs.mjs';
@@ -29,10 +30,13 @@ function defaults(directory) {
         LOG_DIR: path.join(directory, 'log'),
         JWT_SECRET: secret(),
         JITSI_JWT_SECRET: secret(),
+        OPENAI_API_KEY: `sk-${randomBytes(24).toString('hex')}`,
         // Tests of anything but limits are not to meet them.
         RATE_LIMIT_DEFAULT: 'off', RATE_LIMIT_HEALTH: 'off', RATE_LIMIT_CALLS_START: 'off',
         RATE_LIMIT_CALLS_JOIN: 'off', RATE_LIMIT_CALLS_END: 'off', RATE_LIMIT_THREADS: 'off',
         RATE_LIMIT_VISITOR: 'off',
+        RATE_LIMIT_CALLS_JOIN: 'off', RATE_LIMIT_CALLS_END: 'off', RATE_LIMIT_REALTIME_TOKEN: 'off',
+        RATE_LIMIT_REALTIME_CALLS: 'off', RATE_LIMIT_REALTIME_HANGUP: 'off',
     };
 }
 
@@ -82,7 +86,7 @@ export class Installation {
         this.env = Object.fromEntries(Object.entries({ ...this.env, ...env })
             .filter(([, value]) => value !== null));
         for (const [name, value] of Object.entries(this.env))
-            if (/SECRET|PASSWORD|TOKEN$/.test(name)) this.keepPrivate(value);
+            if (/SECRET|PASSWORD|TOKEN$|KEY$/.test(name)) this.keepPrivate(value);
         this.envFile = path.join(this.directory, 'switchboard.env');
         const lines = Object.entries(this.env).map(([name, value]) => `${name}="${value}"\n`);
         writeFileSync(this.envFile, lines.join(''), { mode: 0o600 });
@@ -105,7 +109,19 @@ export class Installation {
         return { status, stdout, stderr };
     }
 
-    /** The same, which must succeed; its output. */
+    /** The same without holding up this process, where a stand-in may have to answer. */
+    async switchboardBeside(...args) {
+        const clean = Object.fromEntries(['PATH', 'LANG'].map((name) => [name, process.env[name]]));
+        const options = { timeout: 60000, env: { ...clean, SWITCHBOARD_ENV: this.envFile } };
+        try {
+            const done = await promisify(execFile)(path.join(this.directory, 'bin/switchboard'), args, options);
+            return { status: 0, ...done };
+        } catch ({ code: status, stdout, stderr }) {
+            return { status, stdout, stderr };
+        }
+    }
+
+    /** As switchboard(), which must succeed; its output. */
     run(...args) {
         const { status, stdout, stderr } = this.switchboard(args);
         assert.equal(status, 0, stderr);

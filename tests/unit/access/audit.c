@@ -16,6 +16,8 @@ static const struct sb_audit full = {.action = "calls.start",
                                      .address = "192.0.2.1",
                                      .user_agent = "curl/8",
                                      .object = "call_1",
+                                     .conversation_id = "conversation_1",
+                                     .expires_at_ms = 1500,
                                      .data_sha256 = "abc",
                                      .reason = "because"};
 
@@ -70,6 +72,8 @@ Test(audit, writes_every_field_whatever_the_log_level)
     cr_assert_str_eq(field(line, "address"), "192.0.2.1");
     cr_assert_str_eq(field(line, "userAgent"), "curl/8");
     cr_assert_str_eq(field(line, "object"), "call_1");
+    cr_assert_str_eq(field(line, "conversationId"), "conversation_1");
+    cr_assert_str_eq(field(line, "expiresAt"), "1970-01-01T00:00:01.500Z");
     cr_assert_str_eq(field(line, "dataSha256"), "abc");
     cr_assert_str_eq(field(line, "reason"), "because");
     json_decref(line);
@@ -83,7 +87,8 @@ Test(audit, leaves_out_what_there_is_not)
                                   .address = "192.0.2.1"};
     json_t *line = written(&bare);
     cr_assert_str_eq(field(line, "level"), "warn");
-    static const char *const absent[] = {"userId", "userAgent", "object", "dataSha256", "reason"};
+    static const char *const absent[] = {"userId",    "userAgent",  "object", "conversationId",
+                                         "expiresAt", "dataSha256", "reason"};
     for (size_t i = 0; i < SB_COUNT(absent); i++)
         cr_assert_null(json_object_get(line, absent[i]), "%s", absent[i]);
     json_decref(line);

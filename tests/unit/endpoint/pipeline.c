@@ -59,6 +59,14 @@ static enum sb_error conflict(struct sb_request *request, const void *in, void *
     return SB_E_CONFLICT;
 }
 
+static enum sb_error refuse(struct sb_request *request, const void *in, void *out)
+{
+    (void)in, (void)out;
+    sb_request_audit_issued(request, 1500, "conversation_7");
+    enum sb_error error = sb_request_invalid(request, "name", "format", "is no name");
+    return error;
+}
+
 #define ECHO                                                                                       \
     .handler = echo, .body = SB_BODY_JSON, SB_INPUT(struct input, input_fields),                   \
     SB_OUTPUT(struct output, output_fields)
@@ -78,6 +86,11 @@ static const struct sb_route routes[] = {
      .access = SB_ACCESS_PUBLIC,
      .handler = conflict,
      .audit = "test.conflict"},
+    {.methods = SB_GET,
+     .path = "/refuse",
+     .access = SB_ACCESS_PUBLIC,
+     .handler = refuse,
+     .audit = "test.refuse"},
     {.handler = NULL}};
 
 static const struct sb_endpoint endpoint = {.name = "test", .routes = routes, .needs = SB_NEEDS_DB};
@@ -218,6 +231,27 @@ Test(pipeline, a_handlers_error_carries_its_own_words_and_is_audited)
     cr_assert(call_file_has(&site, "log/audit.log", "\"outcome\":\"conflict\""));
     cr_assert(call_file_has(&site, "log/audit.log", "\"object\":\"object_7\""));
     cr_assert(call_file_has(&site, "log/audit.log", "\"address\":\"" CALL_ADDRESS "\""));
+}
+
+Test(pipeline, a_handler_refuses_a_field_as_the_tables_do)
+{
+    open_site();
+    const struct call_answer *answer = SEND(.target = "/api/test/refuse");
+    expect_error(answer, 400, "validation_failed");
+    cr_assert_eq(json_array_size(call_json(answer, "error.fields")), 1);
+    cr_assert_str_eq(call_text(answer, "error.fields.0.field"), "name");
+    cr_assert_str_eq(call_text(answer, "error.fields.0.code"), "format");
+    cr_assert_str_eq(call_text(answer, "error.fields.0.message"), "is no name");
+}
+
+Test(pipeline, what_a_handler_issued_is_in_the_audit_line)
+{
+    open_site();
+    SEND(.target = "/api/test/refuse");
+    cr_assert(call_file_has(&site, "log/audit.log", "\"conversationId\":\"conversation_7\""));
+    cr_assert(call_file_has(&site, "log/audit.log", "\"expiresAt\":\"1970-01-01T00:00:01.500Z\""));
+    SEND(.target = "/api/test/conflict");
+    cr_assert_not(call_file_has(&site, "log/audit.log", "\"expiresAt\":\"1970-01-01T00:00:00"));
 }
 
 Test(pipeline, logs_and_counts_each_request_by_the_words_of_the_tables)

@@ -141,7 +141,7 @@ Test(multipart, breaks_of_the_form_are_refused)
         PART("name=a", "1"),                    /* breaks off */
         PART("name=a", "1\r\n--XX"),            /* in the closing delimiter */
         PART("name=a", "1\r\n--XX-\r\n"),       /* half of its dashes */
-        PART("name=a", "1\r\n--XXX\r\n--XX--"), /* goes on behind the boundary */
+        PART("name=a", "1\r\n--XXY\r\n--XX--"), /* goes on behind the boundary */
         PART("filename=x", "1") END,            /* no name */
         PART("name=\"\"", "1") END,
         PART("name=a; name=b", "1") END,

@@ -1,0 +1,192 @@
+/* POST /api/realtime/calls: opens a realtime call for a browser's SDP offer, so that no secret
+ * leaves the server and the call is on a leash: POST /api/realtime/calls/{id}/hangup ends it, and
+ * `switchboard realtime reap` ends it when it is as long as it may be. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "endpoint/realtime_session.h"
+#include "store/realtime_calls.h"
+
+enum { BODY_MAX = 2 * SB_OPENAI_SDP_MAX }; /* every line end of an SDP is four bytes in JSON */
+
+struct offer {
+    const char *sdp, *session_id, *voice;
+};
+
+struct opened {
+    struct sb_realtime_call call;
+    const char *sdp;
+    int64_t max_session_s;
+    bool created;
+};
+
+struct named {
+    const char *id;
+};
+
+struct ended {
+    struct sb_realtime_call call;
+};
+
+static const struct sb_field offer_fields[] = {
+    SB_STRING(struct offer, sdp, "sdp", 1, SB_OPENAI_SDP_MAX, SB_REQUIRED),
+    SB_ID(struct offer, session_id, "sessionId", 0), SB_ID(struct offer, voice, "voice", 0),
+    SB_FIELDS_END};
+static const struct sb_field call_fields[] = {
+    SB_ID(struct sb_realtime_call, id, "id", SB_REQUIRED),
+    SB_TIME(struct sb_realtime_call, started_at_ms, "startedAt", SB_REQUIRED),
+    SB_TIME(struct sb_realtime_call, expires_at_ms, "expiresAt", SB_REQUIRED),
+    SB_TIME(struct sb_realtime_call, ended_at_ms, "endedAt", SB_REQUIRED | SB_NULLABLE),
+    SB_STRING(struct sb_realtime_call, end_reason, "endReason", 1, 32, SB_REQUIRED | SB_NULLABLE),
+    SB_FIELDS_END};
+static const struct sb_field opened_fields[] = {
+    SB_OBJECT(struct opened, call, "call", call_fields),
+    SB_STRING(struct opened, sdp, "sdp", 1, SB_OPENAI_SDP_MAX, SB_REQUIRED),
+    SB_INT(struct opened, max_session_s, "maxSessionSeconds", 60, 3600, SB_REQUIRED),
+    SB_FIELDS_END};
+static const struct sb_field named_fields[] = {SB_ID(struct named, id, "id", SB_REQUIRED),
+                                               SB_FIELDS_END};
+static const struct sb_field ended_fields[] = {SB_OBJECT(struct ended, call, "call", call_fields),
+                                               SB_FIELDS_END};
+
+struct work {
+    struct sb_request *request;
+    struct sb_realtime_call *call;
+    enum sb_realtime_end reason;
+};
+
+static enum sb_error add_call(struct sb_db_conn *tx, void *context)
+{
+    const struct work *work = context;
+    return sb_realtime_calls_add(tx, work->call);
+}
+
+static enum sb_error end_call(struct sb_db_conn *tx, void *context)
+{
+    const struct work *work = context;
+    return sb_realtime_calls_end(tx, work->request->arena, work->reason, sb_clock_now_ms(),
+                                 work->call);
+}
+
+static enum sb_error shorten_call(struct sb_db_conn *tx, void *context)
+{
+    const struct work *work = context;
+    return sb_realtime_calls_shorten(tx, work->call->id, sb_clock_now_ms());
+}
+
+/* RFC 8866: a version, an audio section, and nothing that is no text. */
+static bool is_offer(const char *sdp)
+{
+    if (strncmp(sdp, "v=0\r\n", 5) != 0 && strncmp(sdp, "v=0\n", 4) != 0)
+        return false;
+    for (const char *c = sdp; *c != '\0'; c++) {
+        if (((unsigned char)*c < 0x20 && strchr("\r\n\t", *c) == NULL) || *c == 0x7F)
+            return false;
+    }
+    return strlen(sdp) <= SB_OPENAI_SDP_MAX && strstr(sdp, "\nm=audio ") != NULL;
+}
+
+/* The call's row. Without one nobody would end the call: then it is better ended now. */
+static enum sb_error record(struct sb_request *request, const struct sb_openai *openai,
+                            struct sb_realtime_call *call)
+{
+    char id[SB_ID_SIZE];
+    int64_t now_ms = sb_clock_now_ms();
+    sb_id_make("rtcall", now_ms, id);
+    call->id = sb_arena_strdup(request->arena, id);
+    call->user_id = request->principal.user_id;
+    call->started_at_ms = now_ms;
+    call->expires_at_ms = now_ms + request->config->realtime_max_session_s * 1000;
+    struct work work = {.request = request, .call = call};
+    enum sb_error error =
+        call->id == NULL ? SB_E_UNAVAILABLE : sb_request_write(request, add_call, &work);
+    if (error != SB_OK) {
+        enum sb_error ended = sb_openai_call_hangup(openai, call->upstream_id);
+        (void)ended; /* logged; upstream ends it, by its own limit at the latest */
+    }
+    /* The API gave an id it has given before: no conflict that the client could do anything about.
+     */
+    return error == SB_E_CONFLICT ? SB_E_UPSTREAM_ERROR : error;
+}
+
+static enum sb_error open_call(struct sb_request *request, const void *in, void *out)
+{
+    const struct offer *offer = in;
+    struct opened *opened = out;
+    struct sb_openai openai = sb_realtime_openai(request);
+    struct sb_openai_session session;
+    struct sb_openai_call call;
+    if (!is_offer(offer->sdp))
+        return sb_request_invalid(request, "sdp", "format",
+                                  "must be an SDP offer with an audio section");
+    enum sb_error error = sb_realtime_session(request, offer->voice, &session);
+    if (error == SB_OK)
+        error = sb_openai_call_open(&openai, &session, offer->sdp, &call);
+    if (error != SB_OK)
+        return error;
+    *opened = (struct opened){.call = {.upstream_id = call.id},
+                              .sdp = call.sdp,
+                              .max_session_s = request->config->realtime_max_session_s,
+                              .created = true};
+    error = record(request, &openai, &opened->call);
+    if (error != SB_OK)
+        return error;
+    sb_request_audit_object(request, opened->call.id);
+    sb_request_audit_issued(request, opened->call.expires_at_ms, offer->session_id);
+    return SB_OK;
+}
+
+static enum sb_error hang_up(struct sb_request *request, const void *in, void *out)
+{
+    const struct named *named = in;
+    struct ended *ended = out;
+    struct sb_openai openai = sb_realtime_openai(request);
+    sb_request_audit_object(request, named->id);
+    enum sb_error error =
+        sb_realtime_calls_find(sb_request_reader(request), request->arena, named->id,
+                               request->principal.user_id, &ended->call);
+    if (error != SB_OK || ended->call.ended_at_ms != 0)
+        return error;
+    struct work work = {.request = request, .call = &ended->call};
+    error = sb_openai_call_hangup(&openai, ended->call.upstream_id);
+    work.reason = error == SB_E_NOT_FOUND ? SB_REALTIME_GONE : SB_REALTIME_HANGUP;
+    if (error == SB_OK || error == SB_E_NOT_FOUND)
+        return sb_request_write(request, end_call, &work);
+    /* The user is told that it did not work; cron goes on trying. */
+    enum sb_error shortened = sb_request_write(request, shorten_call, &work);
+    (void)shortened; /* then it goes on until its time is up */
+    return error;
+}
+
+const struct sb_endpoint sb_endpoint = {
+    .name = "realtime/calls",
+    .routes =
+        (const struct sb_route[]){
+            {.methods = SB_POST,
+             .path = "",
+             .handler = open_call,
+             .access = SB_ACCESS_USER,
+             .origin_required = true,
+             .body = SB_BODY_JSON,
+             .body_max = BODY_MAX,
+             SB_INPUT(struct offer, offer_fields),
+             SB_OUTPUT(struct opened, opened_fields),
+             .created = SB_CREATED(struct opened, created),
+             .limit = {"realtime-calls", 20, 900},
+             .audit = "realtime.call",
+             .errors = SB_ERRORS(SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
+             .summary = "Open a voice session from an SDP offer"},
+            {.methods = SB_POST,
+             .path = "/{id}/hangup",
+             .handler = hang_up,
+             .access = SB_ACCESS_USER,
+             .origin_required = true,
+             SB_INPUT(struct named, named_fields),
+             SB_OUTPUT(struct ended, ended_fields),
+             .limit = {"realtime-hangup", 60, 60},
+             .audit = "realtime.hangup",
+             .errors = SB_ERRORS(SB_E_NOT_FOUND, SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
+             .summary = "End a voice session of the caller's"},
+            {.handler = NULL}},
+    .needs = SB_NEEDS_DB | SB_NEEDS_UPSTREAM | SB_NEEDS_OPENAI,
+};

@@ -1,0 +1,64 @@
+#include "script.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool play(struct peer_exchange *exchange, void *context)
+{
+    struct script *script = context;
+    int index = script->request_count;
+    if (index >= script->answer_count)
+        return false;
+    script->heads[index] = strdup(exchange->head);
+    script->bodies[index] = strdup(exchange->body);
+    script->request_count = index + 1;
+    const struct script_answer *answer = &script->answers[index];
+    return peer_reply(exchange, answer->status, answer->headers, answer->body);
+}
+
+void script_add(struct script *script, struct script_answer answer)
+{
+    cr_assert_lt(script->answer_count, SCRIPT_MAX);
+    script->answers[script->answer_count++] = answer;
+}
+
+void script_start(struct script *script)
+{
+    script->peer = peer_start(play, script, NULL);
+    script->port = peer_port(script->peer);
+}
+
+void script_stop(struct script *script)
+{
+    if (script->peer != NULL)
+        peer_stop(script->peer);
+    script->peer = NULL;
+}
+
+void script_free(struct script *script)
+{
+    script_stop(script);
+    for (int i = 0; i < SCRIPT_MAX; i++) {
+        free(script->heads[i]);
+        free(script->bodies[i]);
+    }
+    *script = (struct script){.peer = NULL};
+}
+
+const char *script_header(const struct script *script, int request, const char *name)
+{
+    static char value[4096];
+    size_t length = strlen(name);
+    for (const char *line = strstr(script->heads[request], "\r\n"); line != NULL;
+         line = strstr(line + 2, "\r\n")) {
+        if (strncasecmp(line + 2, name, length) != 0 || line[2 + length] != ':')
+            continue;
+        const char *start = line + 3 + length + strspn(line + 3 + length, " ");
+        snprintf(value, sizeof value, "%.*s", (int)strcspn(start, "\r"), start);
+        return value;
+    }
+    return NULL;
+}

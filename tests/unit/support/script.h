@@ -1,0 +1,36 @@
+/* A peer (support/peer.h) that answers from a list, for the tests of what talks to one system: each
+ * request gets the next answer, and what was asked is kept. */
+#ifndef SB_TESTS_SUPPORT_SCRIPT_H
+#define SB_TESTS_SUPPORT_SCRIPT_H
+
+#include "peer.h"
+
+enum { SCRIPT_MAX = 8 };
+
+struct script_answer {
+    int status;
+    const char *headers; /* lines with CRLF */
+    const char *body;
+};
+
+struct script {
+    struct peer *peer; /* NULL: not serving */
+    int port;
+    struct script_answer answers[SCRIPT_MAX];
+    int answer_count;
+    atomic_int request_count;
+    char *heads[SCRIPT_MAX], *bodies[SCRIPT_MAX]; /* of the requests, until script_free() */
+};
+
+/* Adds an answer; its texts must live as long as script. */
+void script_add(struct script *script, struct script_answer answer);
+/* Serves on 127.0.0.1, plain HTTP. A request too many is hung up on. */
+void script_start(struct script *script);
+void script_stop(struct script *script);
+/* Stops, and forgets all. */
+void script_free(struct script *script);
+
+/* The value of a header field of a request, in a static buffer; NULL: it is not there. */
+const char *script_header(const struct script *script, int request, const char *name);
+
+#endif
