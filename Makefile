@@ -109,7 +109,7 @@ $(REPLAYS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 # --- What the machine must have ------------------------------------------------------------------
 
 PACKAGES_BUILD := gcc libc6-dev libfcgi-dev libjansson-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev
-PACKAGES_RUN := lighttpd curl jq acl procps
+PACKAGES_RUN := ca-certificates lighttpd curl jq acl procps
 PACKAGES_TEST := apache2 libapache2-mod-fcgid nginx-light spawn-fcgi libcriterion-dev clang-format \
                  clang-tidy shellcheck logrotate nodejs node-ajv python3 psmisc sqlite3 \
                  openssl libasan8 libubsan1 git

@@ -23,7 +23,8 @@ enum sb_needs {
     SB_NEEDS_JITSI = 1 << 2,
     SB_NEEDS_TURN = 1 << 3,
     SB_NEEDS_METRICS = 1 << 4,
-    SB_NEEDS_ALL = (1 << 5) - 1
+    SB_NEEDS_UPSTREAM = 1 << 5, /* fetches from other systems */
+    SB_NEEDS_ALL = (1 << 6) - 1
 };
 
 /* The names of the bits of needs, lowest first, NULL at the end, as --describe prints them. */
@@ -68,6 +69,7 @@ struct sb_config {
     const char *turn_host, *turn_username, *turn_password, *turn_secret;
     int64_t turn_port, turn_tls_port;
     int64_t call_token_ttl_s, call_heartbeat_s;
+    const char *upstream_ca_file;
     struct sb_rate_setting *rates;
     size_t rate_count;
     struct sb_arena *arena; /* owns everything above */

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 
-const char *const sb_needs_names[] = {"db", "users", "jitsi", "turn", "metrics", NULL};
+const char *const sb_needs_names[] = {"db", "users", "jitsi", "turn", "metrics", "upstream", NULL};
 
 static const char *const app_env_names[] = {"development", "production", NULL};
 
@@ -209,6 +209,13 @@ const struct sb_config_row sb_config_rows[] = {
      .min = 5,
      .max = 300,
      .doc = "How often a participant is asked to say that it is still there."},
+    {.section = "Other systems",
+     .name = "UPSTREAM_CA_FILE",
+     .type = SB_CONFIG_PATH,
+     .offset = AT(upstream_ca_file),
+     .needs = SB_NEEDS_UPSTREAM,
+     .doc = "PEM file of certificate authorities that are trusted besides those of the system: "
+            "for a local server or a proxy with a certificate of its own."},
     {.section = "Told to browsers by /api/config",
      .name = "OPENAI_REALTIME_MODEL",
      .type = SB_CONFIG_TEXT,

@@ -6,7 +6,7 @@
 
 #include "base/shared_file.h"
 
-enum { LAYOUT = 2, SERIES_MAX = 1024, VALUES = 16, LABEL_WORDS = SB_METRICS_LABELS_SIZE / 8 };
+enum { LAYOUT = 3, SERIES_MAX = 1024, VALUES = 16, LABEL_WORDS = SB_METRICS_LABELS_SIZE / 8 };
 
 /* A place is free while its tag is 0. The tag, a keyed hash of metric and labels, is the series'
  * identity and is set by one compare-and-swap, so that no process ever waits for another and none
@@ -54,6 +54,11 @@ static const struct family {
     [SB_METRIC_CHECKPOINTS] = {"switchboard_db_checkpoints_total", "WAL checkpoints run.", COUNTER},
     [SB_METRIC_CONNECTIONS_BAD] = {"switchboard_fastcgi_bad_connections_total",
                                    "Connections given up before a request was read.", COUNTER},
+    [SB_METRIC_UPSTREAM_REQUESTS] = {"switchboard_upstream_requests_total",
+                                     "Requests to other systems by outcome.", COUNTER},
+    [SB_METRIC_UPSTREAM_DURATION] = {"switchboard_upstream_request_duration_seconds",
+                                     "Their time from the start to the last byte, with retries.",
+                                     HISTOGRAM},
     [SB_METRIC_DROPPED] = {"switchboard_metrics_dropped_total",
                            "Counts lost because the metrics file is full.", COUNTER},
 };

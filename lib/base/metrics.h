@@ -13,17 +13,19 @@
 #include "base/buf.h"
 
 enum sb_metric {
-    SB_METRIC_REQUESTS,         /* counter: endpoint, method, status */
-    SB_METRIC_REQUEST_DURATION, /* histogram in us: endpoint */
-    SB_METRIC_RATE_LIMITED,     /* counter: policy */
-    SB_METRIC_RATE_EVICTIONS,   /* counter */
-    SB_METRIC_ORIGIN_DENIED,    /* counter: endpoint, enforced */
-    SB_METRIC_AUTH_REFUSED,     /* counter: reason */
-    SB_METRIC_WRITES,           /* counter: outcome */
-    SB_METRIC_WRITE_BATCHES,    /* counter */
-    SB_METRIC_CHECKPOINTS,      /* counter */
-    SB_METRIC_CONNECTIONS_BAD,  /* counter: reason */
-    SB_METRIC_DROPPED,          /* counter: series that found no place */
+    SB_METRIC_REQUESTS,          /* counter: endpoint, method, status */
+    SB_METRIC_REQUEST_DURATION,  /* histogram in us: endpoint */
+    SB_METRIC_RATE_LIMITED,      /* counter: policy */
+    SB_METRIC_RATE_EVICTIONS,    /* counter */
+    SB_METRIC_ORIGIN_DENIED,     /* counter: endpoint, enforced */
+    SB_METRIC_AUTH_REFUSED,      /* counter: reason */
+    SB_METRIC_WRITES,            /* counter: outcome */
+    SB_METRIC_WRITE_BATCHES,     /* counter */
+    SB_METRIC_CHECKPOINTS,       /* counter */
+    SB_METRIC_CONNECTIONS_BAD,   /* counter: reason */
+    SB_METRIC_UPSTREAM_REQUESTS, /* counter: upstream, outcome */
+    SB_METRIC_UPSTREAM_DURATION, /* histogram in us: upstream, outcome */
+    SB_METRIC_DROPPED,           /* counter: series that found no place */
     SB_METRIC__MAX
 };
 
