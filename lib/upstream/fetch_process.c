@@ -104,5 +104,7 @@ bool sb_fetch_process_share(CURL *easy)
 
 const char *sb_fetch_process_verify_text(long result)
 {
-    return X509_verify_cert_error_string(result);
+    /* libcurl compares the host's name before it asks for the result. */
+    return result == X509_V_ERR_UNSPECIFIED ? "certificate of another host"
+                                            : X509_verify_cert_error_string(result);
 }
