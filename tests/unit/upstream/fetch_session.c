@@ -607,6 +607,30 @@ Test(fetch_session, the_session_given_back_last_is_borrowed_first)
     sb_fetch_return(again);
 }
 
+/* Borrows count sessions at once, has each fetch once, and gives all back. */
+static void use_sessions(size_t count)
+{
+    struct sb_fetch_session *sessions[32];
+    struct sb_fetch_request request = get("/");
+    for (size_t i = 0; i < count; i++) {
+        struct sb_fetch_call *call;
+        cr_assert_eq(sb_fetch_borrow(&fetching_config, &sessions[i]), SB_OK);
+        cr_assert_eq(sb_fetch_start(sessions[i], &request, &call), SB_OK);
+        cr_assert_eq(fetching_end(sessions[i], call)->outcome, SB_FETCH_OK);
+    }
+    for (size_t i = 0; i < count; i++)
+        sb_fetch_return(sessions[i]);
+}
+
+Test(fetch_session, sixteen_idle_sessions_are_kept)
+{
+    fetching_serve(hello, NULL);
+    use_sessions(20);
+    cr_assert_eq(peer_connections(fetching_peer), 20);
+    use_sessions(20);
+    cr_assert_eq(peer_connections(fetching_peer), 24);
+}
+
 Test(fetch_session, calls_at_once_have_connections_of_their_own)
 {
     struct sb_fetch_call *calls[3];

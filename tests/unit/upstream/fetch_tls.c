@@ -123,6 +123,15 @@ Test(fetch_tls, a_file_of_authorities_that_cannot_be_used_is_a_misconfiguration_
     free(empty);
 }
 
+Test(fetch_tls, keys_are_not_logged_whatever_the_environment_says)
+{
+    fetching_serve_tls(hello, NULL, &(struct peer_certificate){.host = "127.0.0.1"});
+    cr_assert_eq(get_from("127.0.0.1").outcome, SB_FETCH_OK);
+    char *keys = base_file_read(fetching_key_log);
+    cr_assert(keys == NULL || *keys == '\0', "%s", keys);
+    free(keys);
+}
+
 /* --- Whom it may reach --- */
 
 Test(fetch_tls, a_kept_connection_is_not_lent_to_a_call_that_may_not_reach_its_peer)
