@@ -6,7 +6,7 @@
 #include "upstream/fetch_internal.h"
 
 enum { IDLE_MAX = 16 };
-static const int64_t IDLE_US = 60 * 1000000;
+static const int64_t IDLE_US = (int64_t)60 * 1000000;
 
 /* The sessions nobody uses. The last one given back is the first to go out, so that few connections
  * serve much and the others grow old and are closed. */

@@ -38,8 +38,10 @@ static enum sb_fetch_outcome outcome_of_code(const struct sb_fetch_call *call, C
                                                                        : SB_FETCH_STATUS;
     case CURLE_OPERATION_TIMEDOUT:
         return SB_FETCH_TIMEOUT;
-    case CURLE_OUT_OF_MEMORY:
-        return SB_FETCH_NO_MEMORY;
+    case CURLE_OUT_OF_MEMORY: /* also what libcurl calls a header line above its own cap */
+        return call->heard_us != 0 && call->taken == 0 && call->body.length == 0
+                   ? SB_FETCH_TOO_LARGE
+                   : SB_FETCH_NO_MEMORY;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_ISSUER_ERROR:

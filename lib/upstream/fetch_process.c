@@ -89,6 +89,7 @@ static CURLcode use_store(CURL *easy, void *ssl_ctx, void *unused)
 {
     (void)easy, (void)unused;
     SSL_CTX_set1_cert_store(ssl_ctx, process.store);
+    SSL_CTX_set_keylog_callback(ssl_ctx, NULL); /* libcurl would obey SSLKEYLOGFILE */
     SSL_CTX_set_mode(ssl_ctx, SSL_MODE_RELEASE_BUFFERS); /* 34 KB for each idle connection */
     return CURLE_OK;
 }
@@ -104,5 +105,7 @@ bool sb_fetch_process_share(CURL *easy)
 
 const char *sb_fetch_process_verify_text(long result)
 {
-    return X509_verify_cert_error_string(result);
+    /* libcurl compares the host's name before it asks for the result. */
+    return result == X509_V_ERR_UNSPECIFIED ? "certificate of another host"
+                                            : X509_verify_cert_error_string(result);
 }

@@ -11,6 +11,7 @@
 struct sb_arena *fetching_arena;
 struct sb_config fetching_config;
 struct peer *fetching_peer;
+char *fetching_key_log;
 
 static char directory[BASE_DIR_SIZE];
 
@@ -21,6 +22,8 @@ void fetching_setup(void)
     for (size_t i = 0; i < SB_COUNT(proxies); i++)
         setenv(proxies[i], "http://127.0.0.1:9", 1); /* nothing listens there */
     base_dir_make(directory);
+    fetching_key_log = base_path(directory, "keys");
+    setenv("SSLKEYLOGFILE", fetching_key_log, 1);
     sb_log_open(directory, "test", SB_LOG_DEBUG);
     cr_assert(sb_metrics_open(directory));
     fetching_arena = sb_arena_new((size_t)16 * 1024 * 1024);
@@ -33,6 +36,7 @@ void fetching_teardown(void)
         peer_stop(fetching_peer);
     sb_arena_free(fetching_arena);
     base_dir_remove(directory);
+    free(fetching_key_log);
 }
 
 void fetching_serve(peer_answer *answer, void *context)

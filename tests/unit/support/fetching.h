@@ -9,6 +9,7 @@
 extern struct sb_arena *fetching_arena;
 extern struct sb_config fetching_config;
 extern struct peer *fetching_peer;
+extern char *fetching_key_log; /* path of SSLKEYLOGFILE */
 
 /* Directories, log and metrics, and an environment in which every proxy and key log is set. */
 void fetching_setup(void);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -26,6 +27,7 @@ struct peer {
     pthread_t threads[CONNECTIONS_MAX];
     int fds[CONNECTIONS_MAX];
     atomic_int connections, requests;
+    atomic_bool bodies_left;
 };
 
 struct stream {
@@ -203,7 +205,8 @@ static ssize_t read_head(struct stream *stream, char *buffer, char **body)
 static bool read_body(struct peer_exchange *exchange, const char *begun, size_t length)
 {
     const char *declared = peer_header(exchange, "Content-Length");
-    size_t wanted = declared == NULL ? 0 : strtoul(declared, NULL, 10);
+    bool none = declared == NULL || exchange->peer->bodies_left;
+    size_t wanted = none ? 0 : strtoul(declared, NULL, 10);
     exchange->body = calloc(1, wanted + 1);
     memcpy(exchange->body, begun, length < wanted ? length : wanted);
     while (length < wanted) {
@@ -247,6 +250,7 @@ static void *connection_main(void *context)
     struct peer *peer = work.peer;
     struct stream stream = {.fd = peer->fds[work.index]};
     free(context);
+    setsockopt(stream.fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     if (peer->tls != NULL) {
         stream.ssl = SSL_new(peer->tls);
         SSL_set_fd(stream.ssl, stream.fd);
@@ -319,6 +323,11 @@ void peer_stop(struct peer *peer)
     }
     SSL_CTX_free(peer->tls);
     free(peer);
+}
+
+void peer_leave_bodies(struct peer *peer)
+{
+    peer->bodies_left = true;
 }
 
 int peer_port(const struct peer *peer)

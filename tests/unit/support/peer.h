@@ -33,6 +33,9 @@ struct peer *peer_start(peer_answer *answer, void *context,
                         const struct peer_certificate *certificate);
 void peer_stop(struct peer *peer);
 
+/* From now on the peer answers when it has read the head. */
+void peer_leave_bodies(struct peer *peer);
+
 int peer_port(const struct peer *peer);
 int peer_connections(struct peer *peer); /* accepted so far */
 int peer_requests(struct peer *peer);    /* read so far */
