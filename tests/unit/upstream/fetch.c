@@ -11,6 +11,7 @@
 
 #include "../support/base.h"
 #include "../support/fetching.h"
+#include "base/metrics.h"
 
 TestSuite(fetch, .init = fetching_setup, .fini = fetching_teardown);
 
@@ -116,7 +117,23 @@ Test(fetch, a_body_in_memory_is_posted_with_its_type)
     assert_sent(&result, "POST / HTTP/1.1\r\n");
     assert_sent(&result, "\r\nContent-Type: application/json\r\n");
     assert_sent(&result, "\r\nContent-Length: 7\r\n{\"a\":1}");
-    cr_assert_null(strstr(result.body, "Expect"));
+}
+
+static bool tell_expectation(struct peer_exchange *exchange, void *context)
+{
+    (void)context;
+    const char *expectation = peer_header(exchange, "Expect");
+    return peer_reply(exchange, 200, "", expectation == NULL ? "none" : expectation);
+}
+
+Test(fetch, a_large_body_is_sent_without_waiting_for_leave)
+{
+    enum { LENGTH = 3 * 1024 * 1024 };
+    fetching_serve(tell_expectation, NULL);
+    struct sb_fetch_request request = fetching_request("http", "127.0.0.1", "/");
+    request.body = sb_arena_alloc(fetching_arena, LENGTH);
+    request.body_length = LENGTH;
+    cr_assert_str_eq(fetching_send(&request).body, "none");
 }
 
 Test(fetch, a_method_can_be_named_and_a_post_may_be_empty)
@@ -463,7 +480,20 @@ Test(fetch, an_arena_without_place_is_no_memory)
     sb_arena_free(request.arena);
 }
 
-/* --- What the log says --- */
+/* --- What log and metrics say --- */
+
+Test(fetch, the_time_of_a_request_is_measured_by_upstream_and_outcome)
+{
+    struct script script = {200, "", ""};
+    struct sb_buf out;
+    fetching_serve(say, &script);
+    fetching_get();
+    sb_buf_init(&out, fetching_arena, 1024 * 1024);
+    sb_metrics_write(&out);
+    cr_assert_not_null(strstr(out.data, "\nswitchboard_upstream_request_duration_seconds_count{"
+                                        "upstream=\"test\",outcome=\"ok\"} 1\n"),
+                       "%s", out.data);
+}
 
 Test(fetch, the_log_names_upstream_status_code_and_ids_but_no_url_header_or_content)
 {

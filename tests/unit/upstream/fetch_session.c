@@ -420,6 +420,7 @@ Test(fetch_session, a_name_that_does_not_resolve_meets_the_connect_deadline)
     peer_resolve("stuck.test", "stuck");
     struct sb_fetch_request request = fetching_request("http", "stuck.test", "/");
     request.connect_ms = 30;
+    request.total_ms = 2000;
     assert_timed_out(&request, "Timeout was reached");
 }
 
@@ -476,6 +477,7 @@ Test(fetch_session, an_upstream_that_recovers_is_asked_up_to_three_times)
     cr_assert_eq(result.outcome, SB_FETCH_OK);
     cr_assert_eq(result.attempts, 3);
     cr_assert_str_eq(result.body, "good");
+    cr_assert_str_empty(result.code, "of the failure before");
     cr_assert_eq(peer_requests(fetching_peer), 3);
     cr_assert_eq(base_count(fetching_log(), "\"event\":\"upstream.fetch\""), 1);
     cr_assert_eq(fetching_counted(SB_FETCH_OK), 1);
@@ -605,6 +607,32 @@ Test(fetch_session, the_session_given_back_last_is_borrowed_first)
     cr_assert_eq(sb_fetch_borrow(&fetching_config, &second), SB_OK);
     cr_assert_eq(second, session);
     sb_fetch_return(again);
+}
+
+static bool die_at_second(struct peer_exchange *exchange, void *context)
+{
+    (void)context;
+    return exchange->number != 2 && peer_reply(exchange, 200, "", exchange->body);
+}
+
+static ssize_t digits(void *context, int64_t offset, char *buffer, size_t size)
+{
+    (void)context, (void)size;
+    *buffer = (char)('0' + offset);
+    return 1;
+}
+
+Test(fetch_session, on_a_kept_connection_that_dies_a_source_is_sent_again_from_its_beginning)
+{
+    struct sb_fetch_source source = {.read = digits, .length = 10};
+    fetching_serve(die_at_second, NULL);
+    struct sb_fetch_request request = get("/");
+    request.source = &source;
+    cr_assert_eq(fetching_send(&request).outcome, SB_FETCH_OK);
+    struct sb_fetch_result result = fetching_send(&request);
+    cr_assert_eq(result.outcome, SB_FETCH_OK, "%s", sb_fetch_outcome_name(result.outcome));
+    cr_assert_str_eq(result.body, "0123456789");
+    cr_assert_eq(peer_requests(fetching_peer), 3);
 }
 
 /* Borrows count sessions at once, has each fetch once, and gives all back. */

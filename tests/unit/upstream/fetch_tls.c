@@ -94,8 +94,10 @@ Test(fetch_tls, a_handshake_that_is_not_answered_meets_the_connect_deadline)
     fetching_serve(hello, NULL); /* waits for the end of a head that never comes */
     struct sb_fetch_request request = fetching_request("https", "127.0.0.1", "/");
     request.connect_ms = 30;
+    request.total_ms = 2000;
     struct sb_fetch_result result = fetching_send(&request);
     cr_assert_eq(result.outcome, SB_FETCH_TIMEOUT, "%s", sb_fetch_outcome_name(result.outcome));
+    cr_assert_not_null(strstr(fetching_log(), "Timeout was reached"), "%s", fetching_log());
     cr_assert_eq(peer_connections(fetching_peer), 1);
 }
 
