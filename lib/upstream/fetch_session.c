@@ -146,7 +146,8 @@ static void begin_attempt(struct sb_fetch_call *call)
     struct sb_fetch_result *result = &call->result;
     result->attempts++;
     result->status = 0;
-    result->headers_length = 0;
+    result->body = NULL;
+    result->body_length = result->headers_length = 0;
     result->code[0] = result->request_id[0] = '\0';
     call->heard_us = call->seen = 0;
     call->header_bytes = call->taken = 0;

@@ -494,6 +494,26 @@ Test(fetch_session, the_last_failure_is_the_result)
     cr_assert_eq(peer_requests(fetching_peer), 3);
 }
 
+static bool fail_then_leave(struct peer_exchange *exchange, void *context)
+{
+    (void)context;
+    return exchange->number == 1 && peer_reply(exchange, 503, "retry-after-ms: 1\r\n", "sorry");
+}
+
+Test(fetch_session, the_result_is_of_the_last_attempt_alone)
+{
+    fetching_serve(fail_then_leave, NULL);
+    struct sb_fetch_request request = get("/");
+    request.retry = true;
+    struct sb_fetch_result result = fetching_send(&request);
+    cr_assert_eq(result.outcome, SB_FETCH_BROKEN);
+    cr_assert_eq(result.attempts, 3);
+    cr_assert_eq(result.status, 0);
+    cr_assert_null(result.body);
+    cr_assert_str_empty(result.code);
+    cr_assert_null(sb_fetch_header(&result, "retry-after-ms"));
+}
+
 Test(fetch_session, an_empty_purse_is_told_at_once)
 {
     struct failing failing = {1, 429, "retry-after-ms: 1\r\n",
