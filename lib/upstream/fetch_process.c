@@ -89,7 +89,7 @@ static CURLcode use_store(CURL *easy, void *ssl_ctx, void *unused)
 {
     (void)easy, (void)unused;
     SSL_CTX_set1_cert_store(ssl_ctx, process.store);
-    SSL_CTX_set_keylog_callback(ssl_ctx, NULL); /* libcurl would obey SSLKEYLOGFILE */
+    SSL_CTX_set_keylog_callback(ssl_ctx, NULL);          /* libcurl would obey SSLKEYLOGFILE */
     SSL_CTX_set_mode(ssl_ctx, SSL_MODE_RELEASE_BUFFERS); /* 34 KB for each idle connection */
     return CURLE_OK;
 }
