@@ -194,10 +194,10 @@ static bool take_text(void *context, const char *data, size_t length)
 {
     struct answer *answer = context;
     size_t room = SB_VOICE_REPLY_MAX - answer->text.length;
-    answer->full = length >= room;
+    answer->full = length > room;
     if (answer->full) {
         for (length = room; length > 0 && ((unsigned char)data[length] & 0xc0) == 0x80;)
-            length--;
+            length--; /* not within a character */
     }
     if (length > 0) {
         if (answer->reply->first_delta_us < 0)
