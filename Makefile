@@ -35,7 +35,7 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=f
 CPPFLAGS := -Ilib -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' -DSB_PREFIX='"$(PREFIX)"'
 CFLAGS := -std=gnu17 -g -fPIE -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDENING)
 LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed
-LDLIBS := -lfcgi -ljansson -lsqlite3 -lcurl -lssl -lcrypto -lpthread
+LDLIBS := -lfcgi -ljansson -lsqlite3 -lcurl -lssl -lcrypto -lpthread -lm
 ifeq ($(MODE),release)
 CFLAGS += -O2
 CPPFLAGS += -D_FORTIFY_SOURCE=3
