@@ -140,7 +140,7 @@ static double weight(const struct sb_receptionist *receptionist, const char *wor
         }
     }
     if (intents == 0)
-        return 2.5;
+        return 3.0;
     return 1.0 + log((double)(receptionist->intent_count + 1) / (double)intents);
 }
 
