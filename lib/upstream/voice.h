@@ -33,7 +33,9 @@ struct sb_voice {
     /* Called each SB_VOICE_TICK_MS while a turn waits; false: the client is gone. May be NULL. */
     bool (*tick)(void *context);
     void *context;
-    bool gone; /* set by the loop: the client has hung up */
+    bool gone;           /* set by the loop: the client has hung up */
+    int64_t pcm_rate_hz; /* set by who speaks in PCM before the first of it */
+    int64_t tokens;      /* what thinking has used so far, where its provider tells */
 };
 
 /* Takes the next length bytes; false ends the task. */
@@ -83,8 +85,7 @@ struct sb_thinking {
 };
 struct sb_speaking {
     const char *name;
-    const char *content_type; /* of what it delivers; "audio/pcm": signed 16-bit, mono */
-    int64_t rate_hz;          /* of PCM, else 0 */
+    const char *content_type; /* of what it delivers; NULL: 16-bit PCM, see voice->pcm_rate_hz */
     enum sb_error (*start)(struct sb_voice *voice, const char *text, sb_voice_sink *sink,
                            void *context, struct sb_voice_task **task);
 };

@@ -132,7 +132,7 @@ static enum sb_error start_hearing(struct sb_voice *v, const struct sb_voice_rec
 
 static const struct sb_hearing hearing = {"fake", start_hearing};
 static const struct sb_thinking thinking = {"fake", start_thinking};
-static const struct sb_speaking speaking = {"fake", "audio/mpeg", 0, start_speaking};
+static const struct sb_speaking speaking = {"fake", "audio/mpeg", start_speaking};
 static const struct sb_voice_message hello = {SB_VOICE_USER, "hello"};
 
 static size_t refuse_audio_of = SIZE_MAX;
