@@ -237,6 +237,22 @@ static void load_database(struct loader *loader, const struct sb_config_row *row
     loader->no_memory = loader->no_memory || config->database_path == NULL;
 }
 
+/* A path, a host name or a URL. */
+static void load_place(struct loader *loader, const struct sb_config_row *row, const char *text,
+                       const char **value)
+{
+    if (row->type == SB_CONFIG_PATH && *text != '/')
+        COMPLAIN(loader, row, "\"%s\" is not an absolute path", text);
+    else if (row->type == SB_CONFIG_HOST && !host_valid(text))
+        COMPLAIN(loader, row, "\"%s\" is not a host name; leave out scheme, port and path", text);
+    else if (row->type == SB_CONFIG_URL && !url_valid(text)) /* it may hold a password */
+        COMPLAIN(loader, row,
+                 "is not a URL; write http(s)://host[:port][/path], without user, query and slash "
+                 "at the end");
+    else
+        *value = text;
+}
+
 /* Stores text, which is not empty, as the row's value, or complains. */
 static void load_value(struct loader *loader, const struct sb_config_row *row, const char *text)
 {
@@ -254,25 +270,9 @@ static void load_value(struct loader *loader, const struct sb_config_row *row, c
             *(const char **)at = text;
         break;
     case SB_CONFIG_PATH:
-        if (*text != '/')
-            COMPLAIN(loader, row, "\"%s\" is not an absolute path", text);
-        else
-            *(const char **)at = text;
-        break;
     case SB_CONFIG_HOST:
-        if (!host_valid(text))
-            COMPLAIN(loader, row, "\"%s\" is not a host name; leave out scheme, port and path",
-                     text);
-        else
-            *(const char **)at = text;
-        break;
     case SB_CONFIG_URL:
-        if (!url_valid(text))
-            COMPLAIN(loader, row,
-                     "is not a URL; write http(s)://host[:port][/path], without user, query and "
-                     "slash at the end");
-        else
-            *(const char **)at = text;
+        load_place(loader, row, text, at);
         break;
     case SB_CONFIG_BOOL:
         if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0 &&
