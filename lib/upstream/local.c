@@ -1,5 +1,6 @@
 #include "upstream/local.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,9 +22,8 @@ struct run {
     enum sb_error failure; /* what it means where it fails */
     sb_voice_sink *sink;
     void *context;
-    int input; /* a file of ours, closed at the end; -1: the caller's */
-    struct sb_audio_wav_reader wav;
-    bool is_wav;
+    int input, file;                /* files of ours, closed at the end; -1: there is none */
+    struct sb_audio_wav_reader wav; /* of file */
 };
 
 static void finish(struct run *run, enum sb_error error)
@@ -34,7 +34,7 @@ static void finish(struct run *run, enum sb_error error)
 
 static bool deliver(struct run *run, const char *data, size_t length)
 {
-    if (run->is_wav) {
+    if (run->file >= 0) {
         if (!sb_audio_wav_read(&run->wav, data, length, &data, &length))
             return false;
         run->voice->pcm_rate_hz = run->wav.rate_hz;
@@ -73,15 +73,10 @@ static void end(struct sb_voice_task *task)
     sb_program_end(&run->program);
     if (run->input >= 0)
         close(run->input);
-    run->input = -1;
+    if (run->file >= 0)
+        close(run->file);
+    run->input = run->file = -1;
 }
-
-struct command {
-    const char *variable, *line;
-    const struct sb_program_value *values;
-    size_t count;
-    int input;
-};
 
 static struct run *new_run(struct sb_voice *voice, const char *variable, sb_voice_sink *sink,
                            void *context)
@@ -95,15 +90,15 @@ static struct run *new_run(struct sb_voice *voice, const char *variable, sb_voic
                             .failure = SB_E_UPSTREAM_ERROR,
                             .sink = sink,
                             .context = context,
-                            .input = -1};
+                            .input = -1,
+                            .file = -1};
     return run;
 }
 
-static enum sb_error start(struct run *run, const struct command *command,
+static enum sb_error start(struct run *run, const struct sb_program_command *command,
                            struct sb_voice_task **task)
 {
-    enum sb_error error = sb_program_start(run->voice->arena, command->line, command->values,
-                                           command->count, command->input, &run->program);
+    enum sb_error error = sb_program_start(run->voice->arena, command, &run->program);
     if (error == SB_E_MISCONFIGURED)
         SB_LOG(SB_LOG_ERROR, "misconfigured", run->voice->trace_id,
                SB_LOG_TEXT("variable", run->variable),
@@ -128,7 +123,8 @@ static enum sb_error start_hearing(struct sb_voice *voice,
     if (run == NULL)
         return SB_E_UNAVAILABLE;
     return start(run,
-                 &(struct command){.line = voice->config->stt_command, .input = recording->pcm_fd},
+                 &(struct sb_program_command){
+                     .line = voice->config->stt_command, .input = recording->pcm_fd, .output = -1},
                  task);
 }
 
@@ -144,17 +140,48 @@ static int text_file(const char *text)
     return fd;
 }
 
+/* It has ended: what it left in the file is a clause. */
+static void move_speech(struct sb_voice_task *task)
+{
+    struct run *run = (struct run *)task;
+    char data[16384];
+    struct pollfd ended = {.fd = run->program.output, .events = POLLIN};
+    if (poll(&ended, 1, 0) != 1)
+        return;
+    if (!sb_program_wait(&run->program)) {
+        failed(run, "it ended with an error");
+        return;
+    }
+    ssize_t got;
+    for (off_t at = 0; (got = pread(run->file, data, sizeof data, at)) > 0; at += got) {
+        if (!deliver(run, data, (size_t)got)) {
+            failed(run, "its output is no WAV file of mono 16-bit PCM, or not wanted");
+            return;
+        }
+    }
+    if (run->wav.in_data)
+        finish(run, SB_OK);
+    else
+        failed(run, "it wrote no WAV file");
+}
+
+/* The output is a file, too: flite goes back in it. */
 static enum sb_error start_speaking(struct sb_voice *voice, const char *text, sb_voice_sink *sink,
                                     void *context, struct sb_voice_task **task)
 {
     struct run *run = new_run(voice, "TTS_COMMAND", sink, context);
     if (run == NULL)
         return SB_E_UNAVAILABLE;
-    run->is_wav = true;
+    run->task.move = move_speech;
     run->input = text_file(text);
-    if (run->input < 0)
+    run->file = memfd_create("switchboard-speech", MFD_CLOEXEC);
+    if (run->input < 0 || run->file < 0) {
+        end(&run->task);
         return SB_E_UNAVAILABLE;
-    return start(run, &(struct command){.line = voice->config->tts_command, .input = run->input},
+    }
+    return start(run,
+                 &(struct sb_program_command){
+                     .line = voice->config->tts_command, .input = run->input, .output = run->file},
                  task);
 }
 
@@ -237,10 +264,11 @@ enum sb_error sb_local_decode(struct sb_voice *voice, struct sb_voice_recording 
         return SB_E_UNAVAILABLE;
     run->failure = SB_E_UNSUPPORTED_MEDIA_TYPE;
     enum sb_error error = start(run,
-                                &(struct command){.line = voice->config->decode_command,
-                                                  .values = values,
-                                                  .count = SB_COUNT(values),
-                                                  .input = recording->fd},
+                                &(struct sb_program_command){.line = voice->config->decode_command,
+                                                             .values = values,
+                                                             .count = SB_COUNT(values),
+                                                             .input = recording->fd,
+                                                             .output = -1},
                                 &task);
     while (error == SB_OK && !task->done)
         error = sb_voice_step(voice, &task, 1, deadline_us);

@@ -56,9 +56,9 @@ static char *expand(struct sb_arena *arena, const char *word, size_t length,
 }
 
 /* argv behind the limits; false: the command is none. */
-static bool parse(struct sb_arena *arena, const char *command,
-                  const struct sb_program_value *values, size_t count, char **argv)
+static bool parse(struct sb_arena *arena, const struct sb_program_command *program, char **argv)
 {
+    const char *command = program->line;
     static const char *const limits[LIMITS_COUNT] = {LIMITS};
     static char memory[32];
     size_t words = 0;
@@ -69,7 +69,7 @@ static bool parse(struct sb_arena *arena, const char *command,
         size_t length = strcspn(command, " \t");
         if (words == SB_PROGRAM_ARGUMENTS_MAX)
             return false;
-        argv[words] = expand(arena, command, length, values, count);
+        argv[words] = expand(arena, command, length, program->values, program->count);
         if (argv[words++] == NULL)
             return false;
         command += length;
@@ -136,27 +136,46 @@ static bool spawn(char **argv, int input, int output, pid_t *pid)
     return spawned;
 }
 
-enum sb_error sb_program_start(struct sb_arena *arena, const char *command,
-                               const struct sb_program_value *values, size_t count, int input,
+static int process_fd(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static bool spawn_with_pipe(char **argv, int input, struct sb_program *program)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return false;
+    bool spawned = spawn(argv, input, ends[1], &program->pid);
+    close(ends[1]);
+    program->output = ends[0];
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    return spawned;
+}
+
+static bool spawn_with_file(char **argv, int input, int file, struct sb_program *program)
+{
+    if (!spawn(argv, input, file, &program->pid))
+        return false;
+    program->output = process_fd(program->pid);
+    return program->output >= 0;
+}
+
+enum sb_error sb_program_start(struct sb_arena *arena, const struct sb_program_command *command,
                                struct sb_program *program)
 {
     char *argv[SB_PROGRAM_ARGUMENTS_MAX + 1];
-    int ends[2];
     *program = (struct sb_program){.output = -1};
-    if (!parse(arena, command, values, count, argv) || !sb_program_exists(command))
+    if (!parse(arena, command, argv) || !sb_program_exists(command->line))
         return SB_E_MISCONFIGURED;
-    if (lseek(input, 0, SEEK_SET) < 0 || pipe2(ends, O_CLOEXEC) != 0)
+    if (lseek(command->input, 0, SEEK_SET) < 0)
         return SB_E_UNAVAILABLE;
-    bool spawned = spawn(argv, input, ends[1], &program->pid);
-    close(ends[1]);
-    if (!spawned) {
-        program->pid = 0;
-        close(ends[0]);
-        return SB_E_UNAVAILABLE;
-    }
-    fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    program->output = ends[0];
-    return SB_OK;
+    bool spawned = command->output < 0
+                       ? spawn_with_pipe(argv, command->input, program)
+                       : spawn_with_file(argv, command->input, command->output, program);
+    if (!spawned)
+        sb_program_end(program);
+    return spawned ? SB_OK : SB_E_UNAVAILABLE;
 }
 
 ssize_t sb_program_read(struct sb_program *program, void *data, size_t size)
@@ -173,7 +192,7 @@ ssize_t sb_program_read(struct sb_program *program, void *data, size_t size)
 /* Whether it has ended within wait_ms. */
 static bool ended_within(struct sb_program *program, int wait_ms)
 {
-    int fd = (int)syscall(SYS_pidfd_open, program->pid, 0);
+    int fd = process_fd(program->pid);
     struct pollfd wait = {.fd = fd, .events = POLLIN};
     bool ended = fd >= 0 && poll(&wait, 1, wait_ms) == 1;
     if (fd >= 0)

@@ -21,23 +21,31 @@ struct sb_program_value {
     const char *name, *value;
 };
 
-struct sb_program {
-    pid_t pid;  /* also its process group; 0: it has been waited for */
-    int output; /* what it writes, to be read without waiting; -1: closed */
+/* What is to run. */
+struct sb_program_command {
+    const char *line; /* words between blanks: no quotes, no shell */
+    const struct sb_program_value *values;
+    size_t count;
+    int input;  /* its standard input, read from the beginning; stays the caller's */
+    int output; /* a file that becomes its standard output; -1: a pipe, see sb_program_read() */
 };
 
-/* Starts the program of command, a line of words between blanks: no quotes, no shell. Words in
- * {braces} are replaced by values (count of them), which never become several words. input becomes
- * its standard input and stays the caller's; its errors go nowhere. It runs in a process group of
- * its own, with default signals and the limits above.
+struct sb_program {
+    pid_t pid;  /* also its process group; 0: it has been waited for */
+    int output; /* readable when there is something to read, or, with a file, when it has ended; -1:
+                   closed */
+};
+
+/* Starts the program of command. Words in {braces} are replaced by values, which never become
+ * several words. Its errors go nowhere. It runs in a process group of its own, with default signals
+ * and the limits above.
  * SB_E_MISCONFIGURED: there is no such program, a {name} without a value, or more words than
  * SB_PROGRAM_ARGUMENTS_MAX. SB_E_UNAVAILABLE: it cannot be started for the moment. */
-SB_NONNULL(1, 2, 6)
-SB_MUST_CHECK enum sb_error sb_program_start(struct sb_arena *arena, const char *command,
-                                             const struct sb_program_value *values, size_t count,
-                                             int input, struct sb_program *program);
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
+sb_program_start(struct sb_arena *arena, const struct sb_program_command *command,
+                 struct sb_program *program);
 
-/* Reads up to size bytes of the output: > 0; 0 at its end; -1 where there is nothing for the
+/* Reads up to size bytes of the pipe: > 0; 0 at its end; -1 where there is nothing for the
  * moment; -2 on an error. */
 SB_NONNULL_ALL ssize_t sb_program_read(struct sb_program *program, void *data, size_t size);
 

@@ -58,7 +58,9 @@ static char *output_of(const char *command, const struct sb_program_value *value
 {
     struct sb_program program;
     int fd = file_of(input);
-    cr_assert_eq(sb_program_start(arena, command, values, count, fd, &program), SB_OK);
+    cr_assert_eq(sb_program_start(
+                     arena, &(struct sb_program_command){command, values, count, fd, -1}, &program),
+                 SB_OK);
     char *text = read_all(&program);
     *good = sb_program_wait(&program);
     cr_expect_eq(program.output, -1);
@@ -96,7 +98,9 @@ Test(program, what_cannot_run_is_a_misconfiguration)
     int fd = file_of("");
     for (size_t i = 0; i < SB_COUNT(commands); i++) {
         struct sb_program program;
-        cr_expect_eq(sb_program_start(arena, commands[i], NULL, 0, fd, &program),
+        cr_expect_eq(sb_program_start(arena,
+                                      &(struct sb_program_command){commands[i], NULL, 0, fd, -1},
+                                      &program),
                      SB_E_MISCONFIGURED, "%s", commands[i]);
         cr_expect_eq(program.pid, 0);
     }
@@ -110,7 +114,9 @@ Test(program, words_are_capped)
         memcpy(command + length, " x", 3);
     struct sb_program program;
     int fd = file_of("");
-    cr_expect_eq(sb_program_start(arena, command, NULL, 0, fd, &program), SB_E_MISCONFIGURED);
+    cr_expect_eq(
+        sb_program_start(arena, &(struct sb_program_command){command, NULL, 0, fd, -1}, &program),
+        SB_E_MISCONFIGURED);
     close(fd);
 }
 
@@ -148,7 +154,10 @@ Test(program, ending_kills_it_and_its_children_at_once)
     struct sb_program program;
     int fd = file_of("");
     int64_t begun_us = sb_clock_mono_us();
-    cr_assert_eq(sb_program_start(arena, "timeout --foreground 60 sleep 60", NULL, 0, fd, &program),
+    cr_assert_eq(sb_program_start(arena,
+                                  &(struct sb_program_command){"timeout --foreground 60 sleep 60",
+                                                               NULL, 0, fd, -1},
+                                  &program),
                  SB_OK);
     pid_t group = program.pid;
     int output = dup(program.output);
@@ -168,8 +177,29 @@ Test(program, one_that_closes_its_output_and_stays_is_killed)
 {
     struct sb_program program;
     int fd = file_of("exec >&-; exec sleep 60\n");
-    cr_assert_eq(sb_program_start(arena, "sh -s", NULL, 0, fd, &program), SB_OK);
+    cr_assert_eq(
+        sb_program_start(arena, &(struct sb_program_command){"sh -s", NULL, 0, fd, -1}, &program),
+        SB_OK);
     cr_expect_str_eq(read_all(&program), "");
     cr_expect_not(sb_program_wait(&program));
     close(fd);
+}
+
+Test(program, its_output_may_be_a_file_in_which_it_can_go_back)
+{
+    struct sb_program program;
+    char text[16] = "";
+    int input = file_of("exec 3<>/dev/stdout; printf xxllo >&3; printf he 1<>/dev/stdout"),
+        output = memfd_create("output", MFD_CLOEXEC);
+    cr_assert_eq(sb_program_start(arena,
+                                  &(struct sb_program_command){"sh -s", NULL, 0, input, output},
+                                  &program),
+                 SB_OK);
+    struct pollfd wait = {.fd = program.output, .events = POLLIN};
+    cr_expect_eq(poll(&wait, 1, 10000), 1, "readable once it has ended");
+    cr_expect(sb_program_wait(&program));
+    cr_expect_eq(pread(output, text, sizeof text - 1, 0), 5);
+    cr_expect_str_eq(text, "hello");
+    close(input);
+    close(output);
 }
