@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "access/jwks.h"
 #include "base/config.h"
 #include "store/db.h"
 
@@ -45,6 +46,9 @@ SB_NONNULL_ALL void command_close(struct command *command);
 /* Says what error means for a verb that changes the database; what names the thing. Returns
  * VERB_FAILED, or VERB_OK for SB_OK. */
 SB_NONNULL_ALL int outcome(enum sb_error error, const char *what);
+
+/* Says which keys of set are left out, and why. */
+SB_NONNULL_ALL void say_left_out(const struct sb_jwks *set);
 
 /* The index of text in names (NULL-terminated), or -1. */
 SB_NONNULL_ALL int index_of(const char *text, const char *const *names);

@@ -58,5 +58,5 @@ const struct sb_endpoint sb_endpoint = {
                                          .errors = SB_ERRORS(SB_E_FORBIDDEN),
                                          .summary = "Get a token as an anonymous guest"},
                                         {.handler = NULL}},
-    .needs = SB_NEEDS_USERS,
+    .needs = SB_NEEDS_TICKETS,
 };

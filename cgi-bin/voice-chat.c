@@ -147,6 +147,6 @@ const struct sb_endpoint sb_endpoint = {
                                  SB_E_NO_SPEECH, SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
              .summary = "Say something and hear the answer"},
             {.handler = NULL}},
-    .needs = SB_NEEDS_VOICE | SB_NEEDS_UPSTREAM,
+    .needs = SB_NEEDS_VOICE | SB_NEEDS_UPSTREAM | SB_NEEDS_TICKETS,
     .workers = 256,
 };

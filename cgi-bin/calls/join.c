@@ -94,5 +94,5 @@ const struct sb_endpoint sb_endpoint = {
                                          .errors = SB_ERRORS(SB_E_NOT_FOUND, SB_E_GONE),
                                          .summary = "Take part in an open call"},
                                         {.handler = NULL}},
-    .needs = SB_NEEDS_DB | SB_NEEDS_JITSI | SB_NEEDS_TURN,
+    .needs = SB_NEEDS_DB | SB_NEEDS_TICKETS | SB_NEEDS_JITSI | SB_NEEDS_TURN,
 };

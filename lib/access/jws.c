@@ -70,12 +70,33 @@ static bool hs256_valid(const struct sb_jws_key *key, const struct part *input,
     return difference == 0;
 }
 
+static bool public_usable(const struct sb_jws_key *key)
+{
+    return key->public_key != NULL;
+}
+
+static bool rs256_valid(const struct sb_jws_key *key, const struct part *input,
+                        const struct bytes *signature)
+{
+    return sb_rs256_valid(key->public_key, input->text, input->length, signature->data,
+                          signature->length);
+}
+
+static bool es256_valid(const struct sb_jws_key *key, const struct part *input,
+                        const struct bytes *signature)
+{
+    return sb_es256_valid(key->public_key, input->text, input->length, signature->data,
+                          signature->length);
+}
+
 static const struct algorithm {
     const char *name; /* RFC 7518 section 3.1 */
     key_usable_fn *usable;
     signature_valid_fn *valid;
 } algorithms[SB_JWS_ALG__MAX] = {
     [SB_JWS_HS256] = {"HS256", hs256_usable, hs256_valid},
+    [SB_JWS_RS256] = {"RS256", public_usable, rs256_valid},
+    [SB_JWS_ES256] = {"ES256", public_usable, es256_valid},
 };
 
 static bool split(const char *text, size_t length, struct token *token)
@@ -138,6 +159,8 @@ static enum sb_jws_result parse_header(struct sb_arena *arena, const struct part
 
 static bool type_expected(const char *typ, const char *const *types)
 {
+    if (types == NULL)
+        return true;
     if (typ == NULL)
         return types[0] != NULL && types[0][0] == '\0';
     for (; *types != NULL; types++) {
@@ -159,9 +182,11 @@ static bool has_forbidden(const json_t *json)
     return false;
 }
 
+/* A kid is a hint: it picks a key, and a token or key without one leaves the picking to the
+ * signature. */
 static bool key_named(const struct sb_jws_key *key, const char *kid)
 {
-    return key->kid == NULL || (kid != NULL && strcmp(key->kid, kid) == 0);
+    return key->kid == NULL || kid == NULL || strcmp(key->kid, kid) == 0;
 }
 
 /* Tries the keys that the token can mean. The key's algorithm decides; the header must agree. */

@@ -17,13 +17,16 @@
 
 enum { SB_JWS_MAX = 8192 }; /* bytes of a token */
 
-enum sb_jws_alg { SB_JWS_HS256, SB_JWS_ALG__MAX };
+enum sb_jws_alg { SB_JWS_HS256, SB_JWS_RS256, SB_JWS_ES256, SB_JWS_ALG__MAX };
+
+struct sb_public_key;
 
 struct sb_jws_key {
     enum sb_jws_alg alg;
-    const char *kid; /* NULL: accepts tokens of any or no kid */
-    const unsigned char *secret;
+    const char *kid;             /* NULL: accepts tokens of any kid */
+    const unsigned char *secret; /* HS256 */
     size_t secret_length; /* HS256: 32 or more (RFC 7518 section 3.2), else the key fits no token */
+    const struct sb_public_key *public_key; /* RS256, ES256 */
 };
 
 /* Why a token was refused; fit for the log and `switchboard token inspect`, not for clients. In the
@@ -51,12 +54,13 @@ struct sb_jws_rules {
     const struct sb_jws_key *keys;
     size_t count;
     /* The accepted `typ` values, NULL-terminated, compared without case (RFC 7515 section 4.1.9);
-     * a missing `typ` is accepted only if the list begins with "". */
+     * a missing `typ` is accepted only if the list begins with "". NULL: any. */
     const char *const *types;
 };
 
-/* Verifies token (length bytes, not NUL-terminated) with whichever of the keys fits: those with the
- * token's kid, or without one, whose algorithm is the header's, are tried in turn. On SB_JWS_OK
+/* Verifies token (length bytes, not NUL-terminated) with whichever of the keys fits: those whose
+ * algorithm is the header's are tried in turn, and where key and token both have a kid, it must be
+ * the same (RFC 7515 section 4.1.4). On SB_JWS_OK
  * *payload is in arena, NUL-terminated behind *payload_length; else the results are untouched. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_jws_result
 sb_jws_verify(struct sb_arena *arena, const char *token, size_t length,

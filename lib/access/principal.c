@@ -91,27 +91,69 @@ static struct answer user_answer(const struct sb_principal_input *input,
     return answer;
 }
 
-static struct answer jwt_source(const struct sb_principal_input *input, const char *token)
+struct payload {
+    const char *text;
+    size_t length;
+};
+
+static enum sb_jws_result verify(const struct sb_principal_input *input, const char *token,
+                                 const struct sb_jws_key *keys, size_t count,
+                                 struct payload *payload)
 {
     static const char *const types[] = {"", "JWT", "at+jwt", NULL};
+    return sb_jws_verify(input->arena, token, strnlen(token, SB_JWS_MAX + 1),
+                         &(struct sb_jws_rules){keys, count, types}, &payload->text,
+                         &payload->length);
+}
+
+static enum sb_jws_result verify_by_secret(const struct sb_principal_input *input,
+                                           const char *token, struct payload *payload)
+{
     const char *secret = input->config->jwt_secret;
     const struct sb_jws_key key = {.alg = SB_JWS_HS256,
                                    .secret = (const unsigned char *)secret,
                                    .secret_length = secret == NULL ? 0 : strlen(secret)};
-    const char *payload;
-    size_t length;
+    return verify(input, token, &key, 1, payload);
+}
+
+/* A key that is not there may have been made since ours were fetched. */
+static enum sb_jws_result verify_by_keys(const struct sb_principal_input *input, const char *token,
+                                         struct payload *payload, bool *no_keys)
+{
+    const struct sb_jwks *set = sb_keyring_get(input->keyring);
     enum sb_jws_result result =
-        sb_jws_verify(input->arena, token, strnlen(token, SB_JWS_MAX + 1),
-                      &(struct sb_jws_rules){&key, 1, types}, &payload, &length);
+        verify(input, token, set == NULL ? NULL : set->keys, set == NULL ? 0 : set->count, payload);
+    if (result == SB_JWS_NO_KEY) {
+        const struct sb_jwks *newer = sb_keyring_renew(input->keyring, set);
+        if (newer != NULL) {
+            result = verify(input, token, newer->keys, newer->count, payload);
+            sb_jwks_release(set);
+            set = newer;
+        }
+    }
+    *no_keys = set == NULL;
+    sb_jwks_release(set);
+    return result;
+}
+
+static struct answer jwt_source(const struct sb_principal_input *input, const char *token)
+{
+    struct payload payload;
+    bool no_keys = false;
+    enum sb_jws_result result = input->config->jwt_jwks_url == NULL
+                                    ? verify_by_secret(input, token, &payload)
+                                    : verify_by_keys(input, token, &payload, &no_keys);
     if (result == SB_JWS_BAD_TYP)
         return (struct answer){.reason = sb_jws_result_text(result)};
+    if (result == SB_JWS_NO_KEY && no_keys)
+        return refuse(SB_E_UNAVAILABLE, "the identity provider's keys were never had");
     if (result == SB_JWS_NO_MEMORY)
         return refuse(SB_E_UNAVAILABLE, sb_jws_result_text(result));
     if (result != SB_JWS_OK)
         return refuse(SB_E_UNAUTHENTICATED, sb_jws_result_text(result));
     struct sb_claims claims;
-    enum sb_claims_result checked = sb_claims_check(input->arena, payload, length, input->config,
-                                                    input->now_ms / 1000, &claims);
+    enum sb_claims_result checked = sb_claims_check(input->arena, payload.text, payload.length,
+                                                    input->config, input->now_ms / 1000, &claims);
     if (checked == SB_CLAIMS_OK)
         return user_answer(input, &claims);
     return refuse(checked == SB_CLAIMS_NO_MEMORY ? SB_E_UNAVAILABLE : SB_E_UNAUTHENTICATED,

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "access/keyring.h"
 #include "base/arena.h"
 #include "base/config.h"
 #include "store/db.h"
@@ -32,8 +33,9 @@ struct sb_principal_input {
     const char *authorization; /* the Authorization header; NULL or "": there is none */
     const char *origin;        /* the Origin header; NULL: there is none */
     int64_t now_ms;
-    struct sb_db *db;          /* NULL where the endpoint uses no database */
-    struct sb_db_conn *reader; /* with db */
+    struct sb_keyring *keyring; /* where JWT_JWKS_URL is set: then no other keys are users' */
+    struct sb_db *db;           /* NULL where the endpoint uses no database */
+    struct sb_db_conn *reader;  /* with db */
 };
 
 /* Finds the principal; its texts are in the arena. A user has its row made at its first use, with
@@ -41,9 +43,10 @@ struct sb_principal_input {
  * participant has the role of a user alone, a visitor none; a visitor passes where ENABLE_VISITORS
  * and from the origin of its token alone. SB_OK: *principal is set, anonymous where there is no
  * credential. SB_E_UNAUTHENTICATED: a credential was refused. SB_E_FORBIDDEN: the user is disabled.
- * SB_E_UNAVAILABLE, SB_E_MISCONFIGURED: a user's row cannot be read (fail closed), or out of
- * memory. A participant passes while its row cannot be read: recording must not depend on the
- * database. On every failure *reason (a literal, for the log) says why and *principal is untouched.
+ * SB_E_UNAVAILABLE, SB_E_MISCONFIGURED: a user's row cannot be read (fail closed), the identity
+ * provider's keys were never had, or out of memory. A participant passes while its row cannot be
+ * read: recording must not depend on the database. On every failure *reason (a literal, for the
+ * log) says why and *principal is untouched.
  */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_principal_find(const struct sb_principal_input *input,
                                                              struct sb_principal *principal,

@@ -114,12 +114,13 @@ static bool host_valid(const char *text)
     return length > 0 && length <= 253 && text[length] == '\0';
 }
 
-/* An http or https URL to build on: scheme://host[:port][/path] and nothing behind it. */
-static bool url_valid(const char *text)
+/* The host of an http or https URL without a user, NULL: text is none. *length: its bytes; *rest:
+ * what is behind host and port. */
+static const char *url_host(const char *text, size_t *length, const char **rest)
 {
     size_t scheme = strncmp(text, "https://", 8) == 0 ? 8 : 7;
     if (scheme == 7 && strncmp(text, "http://", 7) != 0)
-        return false;
+        return NULL;
     const char *at = text + scheme;
     size_t host = strspn(at, ALNUM ".-_");
     if (*at == '[') { /* an IPv6 address */
@@ -127,16 +128,55 @@ static bool url_valid(const char *text)
         host = at[host] == ']' ? host + 1 : 0;
     }
     if (host == 0)
-        return false;
-    at += host;
-    if (*at == ':') {
-        size_t port = strspn(at + 1, "0123456789");
-        if (port == 0 || port > 5)
-            return false;
-        at += 1 + port;
+        return NULL;
+    *length = host;
+    *rest = at + host;
+    if (**rest == ':') {
+        size_t digits = strspn(*rest + 1, "0123456789");
+        long port = strtol(*rest + 1, NULL, 10);
+        if (digits == 0 || digits > 5 || port < 1 || port > 65535)
+            return NULL;
+        *rest += 1 + digits;
     }
-    size_t path = *at == '/' ? strspn(at, ALNUM "-._~%/") : 0;
-    return at[path] == '\0' && (path == 0 || at[path - 1] != '/');
+    return at;
+}
+
+/* An http or https URL to build on: scheme://host[:port][/path] and nothing behind it. */
+static bool url_valid(const char *text)
+{
+    size_t length;
+    const char *rest;
+    if (url_host(text, &length, &rest) == NULL)
+        return false;
+    size_t path = *rest == '/' ? strspn(rest, ALNUM "-._~%/") : 0;
+    return rest[path] == '\0' && (path == 0 || rest[path - 1] != '/');
+}
+
+/* An https URL, or with development one of this machine, with path and query but no fragment. */
+static bool https_valid(const char *text, bool development)
+{
+    static const char *const locals[] = {"localhost", "127.0.0.1", "[::1]"};
+    size_t length;
+    const char *rest, *host = url_host(text, &length, &rest);
+    if (host == NULL || rest[strspn(rest, ALNUM "-._~%/?&=+,:;@!$*'()")] != '\0' ||
+        (*rest != '\0' && *rest != '/' && *rest != '?'))
+        return false;
+    bool fine = strncmp(text, "https:", 6) == 0;
+    for (size_t i = 0; development && i < SB_COUNT(locals); i++)
+        fine = fine || (strlen(locals[i]) == length && strncmp(host, locals[i], length) == 0);
+    return fine;
+}
+
+/* Complains without the value: a URL can hold a password. */
+static void load_https(struct loader *loader, const struct sb_config_row *row, const char *text,
+                       const char **value)
+{
+    if (https_valid(text, loader->config->app_env != SB_ENV_PRODUCTION))
+        *value = text;
+    else
+        COMPLAIN(loader, row,
+                 "is not an https:// URL without user and fragment (in development http:// to "
+                 "localhost will do)");
 }
 
 static void load_origins(struct loader *loader, const struct sb_config_row *row, const char *text,
@@ -298,15 +338,24 @@ static void load_value(struct loader *loader, const struct sb_config_row *row, c
     case SB_CONFIG_CIDRS:
         load_cidrs(loader, row, text, at);
         break;
+    case SB_CONFIG_HTTPS:
+        load_https(loader, row, text, at);
+        break;
     case SB_CONFIG_DATABASE:
         load_database(loader, row, text);
         break;
     }
 }
 
-static bool concerns(const struct sb_config_row *row, unsigned needs)
+/* Whether row is demanded; *of becomes whom it stops that it is not set. */
+static bool demanded(const struct loader *loader, const struct sb_config_row *row, unsigned *of)
 {
-    return row->needs == 0 || (row->needs & needs) != 0;
+    bool production = loader->config->app_env == SB_ENV_PRODUCTION;
+    bool spared = row->instead != NULL && lookup(loader, row->instead) != NULL;
+    *of = row->needs & ~(spared ? row->instead_needs : 0);
+    if (row->demand == SB_OPTIONAL || (row->demand == SB_DEMANDED_IN_PRODUCTION && !production))
+        return false;
+    return row->needs == 0 || (*of & loader->needs) != 0;
 }
 
 static void load_row(struct loader *loader, const struct sb_config_row *row)
@@ -324,11 +373,12 @@ static void load_row(struct loader *loader, const struct sb_config_row *row)
             load_value(loader, row, copy);
         return;
     }
-    bool demanded = row->demand == SB_DEMANDED || (row->demand == SB_DEMANDED_IN_PRODUCTION &&
-                                                   loader->config->app_env == SB_ENV_PRODUCTION);
-    if (demanded && concerns(row, loader->needs))
-        COMPLAIN(loader, row, "is not set%s; %s",
-                 row->demand == SB_DEMANDED ? "" : " and production demands it", row->doc);
+    unsigned of;
+    if (demanded(loader, row, &of))
+        complain(loader, row->name, of, false,
+                 sb_arena_printf(loader->config->arena, "is not set%s; %s",
+                                 row->demand == SB_DEMANDED ? "" : " and production demands it",
+                                 row->doc));
 }
 
 /* RATE_LIMIT_<NAME>=N/SECONDS or off. */
@@ -472,6 +522,15 @@ static void check_together(struct loader *loader)
         complain(loader, "APP_ENV", SB_NEEDS_CORE, true,
                  "is development although PRODUCTION_DOMAIN is set; a public site needs "
                  "APP_ENV=production");
+    if (lookup(loader, "JWT_JWKS_URL") != NULL && config->jwt_issuer == NULL)
+        complain(loader, "JWT_ISSUER", SB_NEEDS_USERS, false,
+                 "is not set; JWT_JWKS_URL demands it: write the identity provider's `iss`, else "
+                 "tokens it makes for others would pass");
+    if (config->jwt_jwks_url != NULL && config->jwt_audience.count == 0 &&
+        config->jwt_authorized_parties.count == 0)
+        complain(loader, "JWT_AUDIENCE", SB_NEEDS_USERS, true,
+                 "is not set and neither is JWT_AUTHORIZED_PARTIES: tokens that the identity "
+                 "provider made for its other applications pass");
     for (size_t i = 0; i < sb_config_foreign_count; i++) {
         const struct sb_config_foreign *foreign = &sb_config_foreigns[i];
         if (lookup(loader, foreign->name) != NULL)

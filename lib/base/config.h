@@ -25,8 +25,9 @@ enum sb_needs {
     SB_NEEDS_METRICS = 1 << 4,
     SB_NEEDS_UPSTREAM = 1 << 5, /* fetches from other systems */
     SB_NEEDS_OPENAI = 1 << 6,
-    SB_NEEDS_VOICE = 1 << 7, /* hears, thinks or speaks */
-    SB_NEEDS_ALL = (1 << 8) - 1
+    SB_NEEDS_TICKETS = 1 << 7, /* signs or verifies what Switchboard issues itself */
+    SB_NEEDS_VOICE = 1 << 8,   /* hears, thinks or speaks */
+    SB_NEEDS_ALL = (1 << 9) - 1
 };
 
 /* The names of the bits of needs, lowest first, NULL at the end, as --describe prints them. */
@@ -68,7 +69,7 @@ struct sb_config {
     const char *production_domain;
     bool cors_report_only, allow_no_origin, csp_report_only;
     struct sb_cidrs trust_proxy;
-    const char *jwt_secret, *jwt_issuer;
+    const char *jwt_secret, *jwt_jwks_url, *jwt_issuer;
     struct sb_strings jwt_audience, jwt_authorized_parties;
     bool enable_visitors;
     int64_t visitor_token_ttl_s;

@@ -15,6 +15,7 @@ static const char *type_text(const struct sb_config_row *row)
                                         [SB_CONFIG_CIDRS] = "list of networks",
                                         [SB_CONFIG_HOST] = "host name",
                                         [SB_CONFIG_URL] = "URL",
+                                        [SB_CONFIG_HTTPS] = "URL",
                                         [SB_CONFIG_DATABASE] = "URL"};
     return texts[row->type];
 }
@@ -74,6 +75,11 @@ void sb_config_write_markdown(struct sb_buf *out)
         write_needs(out, row->needs);
         if (row->demand != SB_OPTIONAL)
             sb_buf_add_format(out, "; %s", demand_text(row));
+        if (row->instead != NULL) {
+            sb_buf_add_text(out, ", of ");
+            write_needs(out, row->instead_needs);
+            sb_buf_add_format(out, " unless `%s` is set", row->instead);
+        }
         sb_buf_add_format(out, " | %s", row->doc);
         if (row->alias != NULL)
             sb_buf_add_format(out, " Also accepted as `%s`.", row->alias);

@@ -2,8 +2,8 @@
 
 #include "base/log.h"
 
-const char *const sb_needs_names[] = {"db",       "users",  "jitsi", "turn", "metrics",
-                                      "upstream", "openai", "voice", NULL};
+const char *const sb_needs_names[] = {"db",       "users",  "jitsi",   "turn",  "metrics",
+                                      "upstream", "openai", "tickets", "voice", NULL};
 
 static const char *const hearing_names[] = {"auto", "openai", "local", NULL};
 static const char *const speaking_names[] = {"auto", "openai", "local", "elevenlabs", NULL};
@@ -99,12 +99,19 @@ const struct sb_config_row sb_config_rows[] = {
      .type = SB_CONFIG_SECRET,
      .offset = AT(jwt_secret),
      .min = 32,
-     .needs = SB_NEEDS_USERS,
+     .needs = SB_NEEDS_USERS | SB_NEEDS_TICKETS,
      .demand = SB_DEMANDED,
-     .doc =
-         "Key of the users' bearer tokens (HS256), call tickets and visitors' tokens, 32 bytes or "
-         "more: "
-         "`openssl rand -base64 48`."},
+     .instead = "JWT_JWKS_URL",
+     .instead_needs = SB_NEEDS_USERS,
+     .doc = "Key of what Switchboard signs itself (call tickets, visitors' tokens), and without "
+            "`JWT_JWKS_URL` of the users' bearer tokens (HS256). 32 bytes or more: `openssl rand "
+            "-base64 48`."},
+    {.name = "JWT_JWKS_URL",
+     .type = SB_CONFIG_HTTPS,
+     .offset = AT(jwt_jwks_url),
+     .needs = SB_NEEDS_USERS,
+     .doc = "The identity provider's JWK Set, `https://`: users' tokens are then RS256 or ES256 by "
+            "its keys, and none under `JWT_SECRET` is taken. Demands `JWT_ISSUER`."},
     {.name = "JWT_ISSUER",
      .type = SB_CONFIG_TEXT,
      .offset = AT(jwt_issuer),

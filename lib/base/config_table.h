@@ -17,6 +17,7 @@ enum sb_config_type {
     SB_CONFIG_CIDRS,   /* comma-separated networks, or true, or false */
     SB_CONFIG_HOST,    /* a DNS name or address, without scheme and port */
     SB_CONFIG_URL,     /* http or https, without user, query and slash at its end */
+    SB_CONFIG_HTTPS,   /* an https URL; in development also http on this machine */
     SB_CONFIG_DATABASE
 };
 
@@ -32,8 +33,10 @@ struct sb_config_row {
     const char *const *names;
     unsigned needs; /* whom a problem with it concerns */
     enum sb_config_demand demand;
-    const char *section; /* heading, in the first row of a section */
-    const char *example; /* value in the example file where it differs from the default */
+    const char *instead;    /* where this variable is set, NULL: none, ... */
+    unsigned instead_needs; /* ... it is not demanded of those */
+    const char *section;    /* heading, in the first row of a section */
+    const char *example;    /* value in the example file where it differs from the default */
     const char *doc;
 };
 

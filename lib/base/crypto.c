@@ -1,8 +1,13 @@
 #include "base/crypto.h"
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/param_build.h>
 #include <openssl/sha.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -172,6 +177,129 @@ char *sb_jws_sign_hs256(struct sb_arena *arena, const char *typ, const char *pay
         return NULL;
     char *mac64 = sb_base64url(arena, mac, sizeof mac);
     return mac64 == NULL ? NULL : sb_arena_printf(arena, "%s.%s", input, mac64);
+}
+
+/* --- Public keys ----------------------------------------------------------------------------- */
+
+struct sb_public_key {
+    EVP_PKEY *pkey;
+};
+
+/* Takes params over. */
+static struct sb_public_key *import(const char *type, OSSL_PARAM *params)
+{
+    EVP_PKEY *pkey = NULL;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+    struct sb_public_key *key = NULL;
+    if (params != NULL && context != NULL && EVP_PKEY_fromdata_init(context) == 1 &&
+        EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, params) == 1)
+        key = malloc(sizeof *key);
+    if (key != NULL)
+        key->pkey = pkey;
+    else
+        EVP_PKEY_free(pkey);
+    EVP_PKEY_CTX_free(context);
+    OSSL_PARAM_free(params);
+    ERR_clear_error();
+    return key;
+}
+
+/* A number without leading zeros that is odd and has min to max bits. */
+static bool odd_number(const unsigned char *bytes, size_t length, size_t min, size_t max)
+{
+    if (length == 0 || bytes[0] == 0 || (bytes[length - 1] & 1) == 0 || length > max / 8)
+        return false;
+    size_t bits = length * 8 - (size_t)(__builtin_clz(bytes[0]) - 24);
+    return bits >= min;
+}
+
+struct sb_public_key *sb_public_key_rsa(const unsigned char *modulus, size_t modulus_length,
+                                        const unsigned char *exponent, size_t exponent_length)
+{
+    if (!odd_number(modulus, modulus_length, SB_RSA_BITS_MIN, SB_RSA_BITS_MAX) ||
+        !odd_number(exponent, exponent_length, 2, 64))
+        return NULL;
+    OSSL_PARAM *params = NULL;
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    BIGNUM *n = BN_bin2bn(modulus, (int)modulus_length, NULL);
+    BIGNUM *e = BN_bin2bn(exponent, (int)exponent_length, NULL);
+    if (builder != NULL && n != NULL && e != NULL &&
+        OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
+        OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1)
+        params = OSSL_PARAM_BLD_to_param(builder);
+    struct sb_public_key *key = import("RSA", params);
+    BN_free(e);
+    BN_free(n);
+    OSSL_PARAM_BLD_free(builder);
+    return key;
+}
+
+struct sb_public_key *sb_public_key_p256(const unsigned char x[static SB_P256_COORDINATE_SIZE],
+                                         const unsigned char y[static SB_P256_COORDINATE_SIZE])
+{
+    unsigned char point[1 + 2 * SB_P256_COORDINATE_SIZE] = {POINT_CONVERSION_UNCOMPRESSED};
+    memcpy(point + 1, x, SB_P256_COORDINATE_SIZE);
+    memcpy(point + 1 + SB_P256_COORDINATE_SIZE, y, SB_P256_COORDINATE_SIZE);
+    OSSL_PARAM *params = NULL;
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    if (builder != NULL &&
+        OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) == 1 &&
+        OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point) ==
+            1)
+        params = OSSL_PARAM_BLD_to_param(builder);
+    struct sb_public_key *key = import("EC", params); /* refuses a point that is not on the curve */
+    OSSL_PARAM_BLD_free(builder);
+    return key;
+}
+
+void sb_public_key_free(struct sb_public_key *key)
+{
+    if (key == NULL)
+        return;
+    EVP_PKEY_free(key->pkey);
+    free(key);
+}
+
+static bool sha256_signature_valid(EVP_PKEY *pkey, const void *data, size_t length,
+                                   const unsigned char *signature, size_t signature_length)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool valid = context != NULL &&
+                 EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, pkey) == 1 &&
+                 EVP_DigestVerify(context, signature, signature_length, data, length) == 1;
+    EVP_MD_CTX_free(context);
+    ERR_clear_error(); /* else the thread's queue of errors grows with each refused token */
+    return valid;
+}
+
+bool sb_rs256_valid(const struct sb_public_key *key, const void *data, size_t length,
+                    const unsigned char *signature, size_t signature_length)
+{
+    return EVP_PKEY_is_a(key->pkey, "RSA") &&
+           sha256_signature_valid(key->pkey, data, length, signature, signature_length);
+}
+
+bool sb_es256_valid(const struct sb_public_key *key, const void *data, size_t length,
+                    const unsigned char *signature, size_t signature_length)
+{
+    if (!EVP_PKEY_is_a(key->pkey, "EC") || signature_length != SB_ES256_SIZE)
+        return false;
+    unsigned char *der = NULL; /* what the library wants */
+    int der_length = 0;
+    ECDSA_SIG *pair = ECDSA_SIG_new();
+    BIGNUM *r = BN_bin2bn(signature, SB_ES256_SIZE / 2, NULL);
+    BIGNUM *s = BN_bin2bn(signature + SB_ES256_SIZE / 2, SB_ES256_SIZE / 2, NULL);
+    if (pair != NULL && r != NULL && s != NULL && ECDSA_SIG_set0(pair, r, s) == 1) {
+        r = s = NULL; /* the pair's now */
+        der_length = i2d_ECDSA_SIG(pair, &der);
+    }
+    bool valid =
+        der_length > 0 && sha256_signature_valid(key->pkey, data, length, der, (size_t)der_length);
+    OPENSSL_free(der);
+    BN_free(r);
+    BN_free(s);
+    ECDSA_SIG_free(pair);
+    return valid;
 }
 
 void sb_wipe(void *memory, size_t size)

@@ -1,4 +1,5 @@
-/* Hashes, MACs and text encodings: thin over OpenSSL, so that no other file includes it. */
+/* Hashes, MACs, public keys and text encodings: thin over OpenSSL, so that no other file includes
+ * it. */
 #ifndef SB_BASE_CRYPTO_H
 #define SB_BASE_CRYPTO_H
 
@@ -51,6 +52,43 @@ SB_NONNULL_ALL SB_MUST_CHECK bool sb_secret_equal(const char *a, size_t a_length
 SB_NONNULL_ALL SB_MUST_CHECK char *sb_jws_sign_hs256(struct sb_arena *arena, const char *typ,
                                                      const char *payload, size_t payload_length,
                                                      const void *key, size_t key_length);
+
+/* A key that signatures are verified with. It does not change: threads share it. */
+struct sb_public_key;
+
+enum {
+    SB_RSA_BITS_MIN = 2048, /* RFC 7518 section 3.3 */
+    SB_RSA_BITS_MAX = 8192, /* what more would cost on every token */
+    SB_P256_COORDINATE_SIZE = 32,
+    SB_ES256_SIZE = 64
+};
+
+/* From an odd modulus of SB_RSA_BITS_MIN to SB_RSA_BITS_MAX bits and an odd exponent from 3 to
+ * 2^64 - 1, both big-endian without leading zeros. Whether the modulus is a product of two primes
+ * is the issuer's affair. NULL: the numbers are others, or out of memory. */
+SB_NONNULL_ALL SB_MUST_CHECK struct sb_public_key *sb_public_key_rsa(const unsigned char *modulus,
+                                                                     size_t modulus_length,
+                                                                     const unsigned char *exponent,
+                                                                     size_t exponent_length);
+
+/* From the coordinates of a point of P-256 (FIPS 186-4). NULL: it is not on the curve, or out of
+ * memory. */
+SB_NONNULL_ALL SB_MUST_CHECK struct sb_public_key *
+sb_public_key_p256(const unsigned char x[static SB_P256_COORDINATE_SIZE],
+                   const unsigned char y[static SB_P256_COORDINATE_SIZE]);
+
+/* NULL is allowed. */
+void sb_public_key_free(struct sb_public_key *key);
+
+/* Whether signature is key's over data: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3), and
+ * ECDSA on P-256 with SHA-256, which is r and s in 32 bytes each (section 3.4). False also for a
+ * signature of another length, a key of the other kind, and where the library fails. */
+SB_NONNULL_ALL SB_MUST_CHECK bool sb_rs256_valid(const struct sb_public_key *key, const void *data,
+                                                 size_t length, const unsigned char *signature,
+                                                 size_t signature_length);
+SB_NONNULL_ALL SB_MUST_CHECK bool sb_es256_valid(const struct sb_public_key *key, const void *data,
+                                                 size_t length, const unsigned char *signature,
+                                                 size_t signature_length);
 
 /* Overwrites memory in a way the compiler may not drop. */
 SB_NONNULL_ALL void sb_wipe(void *memory, size_t size);

@@ -153,6 +153,7 @@ static enum sb_error find_principal(struct sb_pipeline *p)
                                        .authorization = p->head.authorization,
                                        .origin = p->head.origin,
                                        .now_ms = p->request.now_ms,
+                                       .keyring = p->worker->runtime->keyring,
                                        .db = p->worker->runtime->db,
                                        .reader = sb_request_reader(&p->request)};
     enum sb_error error = sb_principal_find(&input, &p->request.principal, &reason);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "access/key_refresh.h"
 #include "access/rate_limit.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -124,6 +125,18 @@ void sb_runtime_map_counters(struct sb_runtime *runtime)
     pthread_mutex_unlock(&runtime->counters_lock);
 }
 
+/* False: out of memory. */
+static bool open_keyring(struct sb_runtime *runtime, unsigned needs)
+{
+    const struct sb_config *config = runtime->config;
+    char command[PATH_MAX];
+    if ((needs & SB_NEEDS_USERS) == 0 || config->jwt_jwks_url == NULL)
+        return true;
+    sb_key_refresh_command(command);
+    runtime->keyring = sb_keyring_new(config->run_dir, config->jwt_jwks_url, command);
+    return runtime->keyring != NULL;
+}
+
 bool sb_runtime_open(struct sb_runtime *runtime, const struct sb_endpoint *endpoint)
 {
     char reason[512];
@@ -142,6 +155,8 @@ bool sb_runtime_open(struct sb_runtime *runtime, const struct sb_endpoint *endpo
     if (problem != NULL)
         misconfigured(runtime, problem->variable, problem->message);
     sb_runtime_map_counters(runtime);
+    if (!open_keyring(runtime, needs))
+        return false;
     if ((needs & SB_NEEDS_DB) != 0 && config->database_path != NULL) {
         runtime->db = sb_db_new(config->database_path, false);
         return runtime->db != NULL;
@@ -152,6 +167,7 @@ bool sb_runtime_open(struct sb_runtime *runtime, const struct sb_endpoint *endpo
 void sb_runtime_close(struct sb_runtime *runtime)
 {
     sb_db_free(runtime->db);
+    sb_keyring_free(runtime->keyring);
     sb_config_free(runtime->config);
     *runtime = (struct sb_runtime){0};
 }

@@ -18,7 +18,8 @@ struct sb_runtime {
     atomic_bool counters_ok; /* RUN_DIR's files are mapped; else it is tried again */
     pthread_mutex_t counters_lock;
     int64_t counters_tried_us;
-    struct sb_db *db; /* NULL without SB_NEEDS_DB */
+    struct sb_db *db;           /* NULL without SB_NEEDS_DB */
+    struct sb_keyring *keyring; /* NULL without SB_NEEDS_USERS or JWT_JWKS_URL */
     int64_t started_us;
 };
 

@@ -185,6 +185,10 @@ const usage = {
     'a token for nobody': ['token', 'mint'],
     'a token for ever': ['token', 'mint', '--sub', 'ann', '--ttl', '99999999'],
     'a lifetime that is no number': ['token', 'mint', '--sub', 'ann', '--ttl', '5m'],
+    'keys to mint with': ['token', 'mint', '--sub', 'ann', '--jwks', 'file'],
+    'a subject to inspect': ['token', 'inspect', '--sub', 'ann'],
+    'no action on the keys': ['jwks'],
+    'an action there is not on the keys': ['jwks', 'rotate'],
     'a variable there is not': ['config', '--get', 'NONSENSE'],
     'help for a verb there is not': ['help', 'dance'],
 };
@@ -195,7 +199,7 @@ for (const [what, args] of Object.entries(usage))
     });
 
 test('help lists the verbs, and help VERB tells how one is used', () => {
-    for (const verb of ['check', 'config', 'migrate', 'thread', 'token', 'user'])
+    for (const verb of ['check', 'config', 'jwks', 'migrate', 'thread', 'token', 'user'])
         assert.match(forUsage.run('help'), new RegExp(`^  ${verb} `, 'm'));
     assert.match(forUsage.run('help', 'token'), /^usage: switchboard token mint /);
 });

@@ -1,6 +1,7 @@
 #include "base/config.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../support/base_config.h"
@@ -108,6 +109,74 @@ Test(config_problems, no_problem_shows_the_password_of_a_database)
     base_config_load("DATABASE_URL=postgresql//user:hunter2@host/db\n", SB_NEEDS_DB);
     cr_assert_eq(base_problem_count("DATABASE_URL"), 1);
     cr_assert_null(strstr(base_problem_message("DATABASE_URL"), "hunter2"));
+}
+
+Test(config_problems, no_problem_shows_the_password_of_a_url)
+{
+    base_config_load("JWT_JWKS_URL=https://user:hunter2@host/\n", SB_NEEDS_USERS);
+    cr_assert_eq(base_problem_count("JWT_JWKS_URL"), 1);
+    cr_assert_null(strstr(base_problem_message("JWT_JWKS_URL"), "hunter2"));
+}
+
+#define KEYS                                                                                       \
+    "JWT_JWKS_URL=https://id.example/keys\nJWT_ISSUER=https://id.example\nJWT_AUDIENCE=app\n"
+
+Test(config_problems, users_need_a_secret_or_keys_and_tickets_need_the_secret)
+{
+    static const struct {
+        const char *text;
+        unsigned needs, stops; /* whom a missing JWT_SECRET stops */
+    } rows[] = {
+        {"", SB_NEEDS_USERS, SB_NEEDS_USERS},
+        {"", SB_NEEDS_TICKETS, SB_NEEDS_TICKETS},
+        {KEYS, SB_NEEDS_USERS, 0},
+        {KEYS, SB_NEEDS_USERS | SB_NEEDS_TICKETS, SB_NEEDS_TICKETS},
+        {KEYS "JWT_SECRET=0123456789abcdef0123456789abcdef\n", SB_NEEDS_ALL, 0},
+        {"", SB_NEEDS_DB, 0},
+    };
+    for (size_t i = 0; i < SB_COUNT(rows); i++) {
+        base_config_load(rows[i].text, rows[i].needs);
+        cr_expect_eq(base_problem_count("JWT_SECRET") == 1, rows[i].stops != 0, "row %zu", i);
+        cr_expect_eq(sb_config_blocking(base_problems, SB_NEEDS_USERS) != NULL,
+                     rows[i].stops == SB_NEEDS_USERS ||
+                         (rows[i].stops != 0 && *rows[i].text == '\0'),
+                     "row %zu", i);
+    }
+}
+
+Test(config_problems, a_key_url_demands_the_issuer)
+{
+    base_config_load("JWT_JWKS_URL=https://id.example/keys\n", SB_NEEDS_USERS);
+    cr_assert_eq(base_problem_count("JWT_ISSUER"), 1);
+    cr_assert_not_null(sb_config_blocking(base_problems, SB_NEEDS_USERS));
+    cr_assert_null(sb_config_blocking(base_problems, SB_NEEDS_TURN));
+    base_config_load(KEYS, SB_NEEDS_USERS);
+    base_config_assert_no_problem();
+    base_config_load("JWT_SECRET=0123456789abcdef0123456789abcdef\n", SB_NEEDS_USERS);
+    base_config_assert_no_problem();
+}
+
+Test(config_problems, keys_without_audience_and_party_are_a_warning)
+{
+    static const char *const pins[] = {"", "JWT_AUDIENCE=app\n", "JWT_AUTHORIZED_PARTIES=app\n"};
+    for (size_t i = 0; i < SB_COUNT(pins); i++) {
+        char text[256];
+        snprintf(text, sizeof text, "JWT_JWKS_URL=https://id.example/\nJWT_ISSUER=x\n%s", pins[i]);
+        base_config_load(text, SB_NEEDS_USERS);
+        cr_expect_eq(base_problem_count("JWT_AUDIENCE") == 1, i == 0, "%s", pins[i]);
+        cr_expect_null(sb_config_blocking(base_problems, SB_NEEDS_ALL), "%s", pins[i]);
+    }
+}
+
+Test(config_problems, keys_are_fetched_without_tls_in_development_alone)
+{
+    base_config_load("JWT_JWKS_URL=http://127.0.0.1/\nJWT_ISSUER=x\nJWT_AUDIENCE=x\n",
+                     SB_NEEDS_USERS);
+    base_config_assert_no_problem();
+    base_config_load("JWT_JWKS_URL=http://127.0.0.1/\nJWT_ISSUER=x\nAPP_ENV=production\n",
+                     SB_NEEDS_USERS);
+    cr_assert_eq(base_problem_count("JWT_JWKS_URL"), 1);
+    cr_assert_null(base_config->jwt_jwks_url);
 }
 
 #define TURN "TURN_HOST=turn.example\n"

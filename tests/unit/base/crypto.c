@@ -378,3 +378,61 @@ Test(crypto, wipe_overwrites)
     for (size_t i = 0; i < sizeof secret; i++)
         cr_assert_eq(secret[i], 0);
 }
+
+/* Public keys. What they verify is for the tests of access/jws. */
+
+static struct sb_public_key *some_p256(void)
+{
+    unsigned char *x, *y;
+    size_t length;
+    /* RFC 7515 appendix A.3 */
+    static const char x64[] = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
+    static const char y64[] = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
+    cr_assert(sb_base64url_decode(arena, x64, strlen(x64), &x, &length));
+    cr_assert(sb_base64url_decode(arena, y64, strlen(y64), &y, &length));
+    cr_assert_null(sb_public_key_p256(y, x), "not on the curve");
+    return sb_public_key_p256(x, y);
+}
+
+static struct sb_public_key *some_rsa(size_t size)
+{
+    static const unsigned char exponent[] = {1, 0, 1};
+    unsigned char *modulus = sb_arena_alloc(arena, size);
+    memset(modulus, 0xFF, size);
+    return sb_public_key_rsa(modulus, size, exponent, sizeof exponent);
+}
+
+Test(crypto, an_rsa_modulus_has_2048_to_8192_bits)
+{
+    static const struct {
+        size_t bytes;
+        bool taken;
+    } rows[] = {{128, false}, {255, false}, {256, true}, {1024, true}, {1025, false}};
+    for (size_t i = 0; i < SB_COUNT(rows); i++) {
+        struct sb_public_key *key = some_rsa(rows[i].bytes);
+        cr_expect_eq(key != NULL, rows[i].taken, "%zu bytes", rows[i].bytes);
+        sb_public_key_free(key);
+    }
+}
+
+Test(crypto, a_key_verifies_signatures_of_its_kind_alone)
+{
+    static const unsigned char r_and_s[] = {
+        0x0e, 0xd1, 0x21, 0x53, 0x79, 0x63, 0x6c, 0x48, 0x3c, 0x2f, 0x7f, 0x15, 0x58,
+        0x07, 0xd4, 0x02, 0xa3, 0xb2, 0x28, 0x03, 0x3a, 0xf9, 0x7c, 0x7e, 0x17, 0x81,
+        0x9a, 0xc3, 0x16, 0x9e, 0xa6, 0x65, 0xc5, 0x0a, 0x07, 0xd3, 0x8c, 0x3c, 0x70,
+        0xe5, 0xd8, 0xf1, 0x2d, 0xaf, 0x08, 0x4a, 0x54, 0x80, 0xa6, 0x65, 0x90, 0xc5,
+        0xf2, 0x93, 0x50, 0x9a, 0x8f, 0x3f, 0x7f, 0x8a, 0x83, 0xa3, 0x54, 0xd5};
+    static const char data[] =
+        "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxl"
+        "LmNvbS9pc19yb290Ijp0cnVlfQ";
+    struct sb_public_key *ec = some_p256(), *rsa = some_rsa(256);
+    cr_expect(sb_es256_valid(ec, data, strlen(data), r_and_s, sizeof r_and_s));
+    cr_expect_not(sb_rs256_valid(ec, data, strlen(data), r_and_s, sizeof r_and_s));
+    cr_expect_not(sb_es256_valid(rsa, data, strlen(data), r_and_s, sizeof r_and_s));
+    cr_expect_not(sb_es256_valid(ec, data, strlen(data) - 1, r_and_s, sizeof r_and_s));
+    cr_expect_not(sb_es256_valid(ec, data, strlen(data), r_and_s, sizeof r_and_s - 1));
+    sb_public_key_free(ec);
+    sb_public_key_free(rsa);
+    sb_public_key_free(NULL);
+}

@@ -336,7 +336,7 @@ Test(describe, says_name_aliases_and_needs)
 {
     expect_same(AT(document, "name"), "\"test/all\"");
     expect_same(AT(document, "aliases"), "[\"/api/all.php\",\"/all\"]");
-    expect_same(AT(document, "needs"), "[\"db\",\"users\",\"metrics\"]");
+    expect_same(AT(document, "needs"), "[\"db\",\"users\",\"metrics\",\"tickets\"]");
 }
 
 Test(describe, has_each_path_once_with_its_methods)

@@ -139,13 +139,14 @@ Test(runtime, needs_are_those_declared_and_those_of_the_routes)
     static const struct {
         enum sb_access access;
         unsigned needs;
-    } rows[] = {{SB_ACCESS_PUBLIC, SB_NEEDS_JITSI},
-                {SB_ACCESS_USER, SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
-                {SB_ACCESS_PARTICIPANT, SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
-                {SB_ACCESS_VISITOR, SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
-                {SB_ACCESS_STAFF, SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
-                {SB_ACCESS_SERVICE, SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
-                {SB_ACCESS_METRICS, SB_NEEDS_JITSI | SB_NEEDS_METRICS}};
+    } rows[] = {
+        {SB_ACCESS_PUBLIC, SB_NEEDS_JITSI},
+        {SB_ACCESS_USER, SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
+        {SB_ACCESS_PARTICIPANT, SB_NEEDS_TICKETS | SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
+        {SB_ACCESS_VISITOR, SB_NEEDS_TICKETS | SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
+        {SB_ACCESS_STAFF, SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
+        {SB_ACCESS_SERVICE, SB_NEEDS_JITSI | SB_NEEDS_USERS | SB_NEEDS_DB},
+        {SB_ACCESS_METRICS, SB_NEEDS_JITSI | SB_NEEDS_METRICS}};
     for (size_t i = 0; i < SB_COUNT(rows); i++) {
         const struct sb_route routes[] = {
             {SOUND},
