@@ -14,8 +14,19 @@ struct timings {
 
 /* For the documentation: voice_output writes it. */
 struct output {
-    const char *transcript, *reply, *audio, *format, *engine;
+    const char *transcript, *reply, *audio, *format, *engine, *session_id;
+    struct timings timings;
 };
+
+enum { MS_MAX = 86400000 };
+
+static const struct sb_field timing_fields[] = {
+    SB_INT(struct timings, stt_ms, "sttMs", 0, MS_MAX, 0),
+    SB_INT(struct timings, llm_ms, "llmMs", 0, MS_MAX, 0),
+    SB_INT(struct timings, tts_ms, "ttsMs", 0, MS_MAX, 0),
+    SB_INT(struct timings, ttfa_ms, "ttfaMs", 0, MS_MAX, 0),
+    SB_INT(struct timings, total_ms, "totalMs", 0, MS_MAX, SB_REQUIRED),
+    SB_FIELDS_END};
 
 static const struct sb_field output_fields[] = {
     SB_STRING(struct output, transcript, "transcript", 0, SB_VOICE_REPLY_MAX,

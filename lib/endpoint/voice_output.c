@@ -68,7 +68,7 @@ static void add_ms(struct sb_buf *out, const char *key, int64_t us)
     if (us < 0)
         return;
     sb_json_key(out, key);
-    sb_buf_add_format(out, "%lld.%lld", (long long)(us / 1000), (long long)(us / 100 % 10));
+    sb_json_int(out, us / 1000);
 }
 
 /* llm: from the end of hearing to the model's last word; tts: from its first word to the last
