@@ -35,6 +35,8 @@ static const struct sb_field output_fields[] = {
     SB_STRING(struct output, audio, "audio", 0, 4 * SB_VOICE_AUDIO_MAX / 3, SB_REQUIRED),
     SB_STRING(struct output, format, "format", 1, 32, SB_REQUIRED),
     SB_STRING(struct output, engine, "engine", 1, 64, SB_REQUIRED),
+    SB_ID(struct output, session_id, "sessionId", 0),
+    SB_OBJECT(struct output, timings, "timings", timing_fields),
     SB_FIELDS_END};
 
 /* A recording must be decodable and hold something before anybody is paid to listen to it. */
