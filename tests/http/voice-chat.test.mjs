@@ -35,7 +35,7 @@ for (const extension of ['wav', 'webm'])
         assert.equal(body.format, 'audio/wav');
         assert.equal(body.engine, 'local');
         const said = heard(Buffer.from(body.audio, 'base64'));
-        for (const word of ['friday', 'saturday', 'sunday']) assert.match(said, new RegExp(word));
+        for (const word of ['saturday', 'sunday']) assert.match(said, new RegExp(word));
         for (const name of ['sttMs', 'llmMs', 'ttsMs', 'ttfaMs', 'totalMs'])
             assert.ok(body.timings[name] >= 0 && body.timings[name] <= body.timings.totalMs, name);
         assert.match(response.headers.get('server-timing'), /^stt;dur=[\d.]+, llm;dur=[\d.]+, tts;dur=[\d.]+, ttfa;dur=/);
@@ -77,7 +77,7 @@ test('events come in order: transcript, delta, audio, done', async () => {
     assert.equal(list.filter(({ event }) => event === 'delta').map(({ data }) => data.text).join(''), done.reply);
     assert.equal(done.engine, 'local');
     for (const audio of clauses(list)) assert.equal(audio.subarray(8, 12).toString(), 'WAVE');
-    assert.match(heard(clauses(list).at(-1)), /friday/);
+    assert.match(heard(clauses(list).at(-1)), /saturday and sunday/);
 });
 
 test('the bare audio is streamed as one WAV file', async () => {
@@ -142,7 +142,8 @@ test('in production nothing local is used unless it is asked for', async () => {
     const response = await askText('hello', {}, production);
     assert.equal(response.status, 503);
     assert.equal((await response.json()).error.code, 'misconfigured');
-    assert.equal((await production.line(({ event }) => event === 'misconfigured')).variable, 'VOICE_HEARING');
+    assert.equal((await production.line(({ event, endpoint }) =>
+        event === 'misconfigured' && endpoint === 'voice-chat')).variable, 'VOICE_HEARING');
 });
 
 ends(server, production);
