@@ -35,7 +35,7 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=f
 CPPFLAGS := -Ilib -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' -DSB_PREFIX='"$(PREFIX)"'
 CFLAGS := -std=gnu17 -g -fPIE -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDENING)
 LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed
-LDLIBS := -lfcgi -ljansson -lsqlite3 -lcurl -lssl -lcrypto -lpthread
+LDLIBS := -lfcgi -ljansson -lsqlite3 -lcurl -lssl -lcrypto -lpthread -lm
 ifeq ($(MODE),release)
 CFLAGS += -O2
 CPPFLAGS += -D_FORTIFY_SOURCE=3
@@ -112,7 +112,8 @@ PACKAGES_BUILD := gcc libc6-dev libfcgi-dev libjansson-dev libsqlite3-dev libssl
 PACKAGES_RUN := ca-certificates lighttpd curl jq acl procps
 PACKAGES_TEST := apache2 libapache2-mod-fcgid nginx-light spawn-fcgi libcriterion-dev clang-format \
                  clang-tidy shellcheck logrotate nodejs node-ajv python3 psmisc sqlite3 \
-                 openssl libasan8 libubsan1 git jose
+                 openssl libasan8 libubsan1 git ffmpeg flite pocketsphinx \
+                 pocketsphinx-en-us jose
 # npm comes with some builds of Node.js, and is a package of its own for Debian's.
 PACKAGES_TEST += $(if $(shell command -v npm),,npm)
 PACKAGES_BENCH := wrk php-fpm php-sqlite3

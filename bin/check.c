@@ -19,6 +19,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/owner.h"
+#include "upstream/engines.h"
+#include "upstream/local.h"
+#include "upstream/program.h"
+#include "upstream/receptionist.h"
 #include "verb.h"
 
 static int check(int argc, char **argv);
@@ -279,6 +283,38 @@ static void check_database(struct report *report, const struct sb_config *config
     sb_db_free(db);
 }
 
+/* What the engines need: keys, programs, and the receptionist's file. */
+static void check_voice(struct report *report, const struct sb_config *config)
+{
+    struct sb_engines engines;
+    const char *reason, *variable = sb_engines_problem(config, &engines, &reason);
+    char problem[256];
+    if ((tree.needs & SB_NEEDS_VOICE) == 0)
+        return;
+    if (variable != NULL)
+        add(report, variable, false, reason);
+    const struct {
+        const char *name, *command;
+        bool used;
+    } programs[] = {{"DECODE_COMMAND", config->decode_command, true},
+                    {"STT_COMMAND", config->stt_command,
+                     variable == NULL && engines.hearing == &sb_local_hearing},
+                    {"TTS_COMMAND", config->tts_command,
+                     variable == NULL && engines.speaking == &sb_local_speaking}};
+    for (size_t i = 0; i < SB_COUNT(programs); i++) {
+        if (programs[i].used && !sb_program_exists(programs[i].command))
+            add(report, programs[i].name, false,
+                "its program is not installed; the default ones are in the packages ffmpeg, "
+                "pocketsphinx (with pocketsphinx-en-us) and flite");
+    }
+    struct sb_receptionist *receptionist =
+        sb_receptionist_load(config->receptionist_file, problem, sizeof problem);
+    if (receptionist == NULL)
+        add_format(report, "RECEPTIONIST_FILE", false, "%s: %s", config->receptionist_file,
+                   problem);
+    sb_receptionist_free(receptionist);
+}
+
 static int conclude(struct report *report)
 {
     if (report->as_json) {
@@ -315,6 +351,7 @@ static int run(struct report *report, const char *cgi_bin)
         check_directory(report, "LOG_DIR", config->log_dir);
         check_database(report, config);
     }
+    check_voice(report, config);
     sb_config_free(config);
     return conclude(report);
 }

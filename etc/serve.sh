@@ -162,6 +162,13 @@ fi
 SWITCHBOARD_ENV=$env_file
 export SWITCHBOARD_ENV
 
+# The receptionist that is installed beside the snippets, where the one configured is not there.
+receptionist=$(setting RECEPTIONIST_FILE) || exit 1
+if ! as_user test -r "$receptionist"; then
+    RECEPTIONIST_FILE=$etc/receptionist.json
+    export RECEPTIONIST_FILE
+fi
+
 docroot=$dir/empty
 if [ -d "$etc/../www" ]; then
     docroot=$(cd "$etc/../www" && pwd -P)

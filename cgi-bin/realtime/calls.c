@@ -188,5 +188,5 @@ const struct sb_endpoint sb_endpoint = {
              .errors = SB_ERRORS(SB_E_NOT_FOUND, SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
              .summary = "End a voice session of the caller's"},
             {.handler = NULL}},
-    .needs = SB_NEEDS_DB | SB_NEEDS_UPSTREAM | SB_NEEDS_OPENAI,
+    .needs = SB_NEEDS_DB | SB_NEEDS_UPSTREAM | SB_NEEDS_OPENAI | SB_NEEDS_TICKETS,
 };

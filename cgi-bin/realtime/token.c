@@ -75,5 +75,5 @@ const struct sb_endpoint sb_endpoint = {
                                    .errors = SB_ERRORS(SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
                                    .summary = "Make a client secret for a voice session"},
                                   {.handler = NULL}},
-    .needs = SB_NEEDS_DB | SB_NEEDS_UPSTREAM | SB_NEEDS_OPENAI,
+    .needs = SB_NEEDS_DB | SB_NEEDS_UPSTREAM | SB_NEEDS_OPENAI | SB_NEEDS_TICKETS,
 };

@@ -26,13 +26,18 @@ enum sb_needs {
     SB_NEEDS_UPSTREAM = 1 << 5, /* fetches from other systems */
     SB_NEEDS_OPENAI = 1 << 6,
     SB_NEEDS_TICKETS = 1 << 7, /* signs or verifies what Switchboard issues itself */
-    SB_NEEDS_ALL = (1 << 8) - 1
+    SB_NEEDS_VOICE = 1 << 8,   /* hears, thinks or speaks */
+    SB_NEEDS_ALL = (1 << 9) - 1
 };
 
 /* The names of the bits of needs, lowest first, NULL at the end, as --describe prints them. */
 extern const char *const sb_needs_names[];
 
 enum { SB_REALTIME_TOKEN_TTL_MAX_S = 300 }; /* of REALTIME_TOKEN_TTL */
+
+/* Who hears, thinks and speaks; auto: who a key is set for, else, in development, local programs.
+ */
+enum sb_engine { SB_ENGINE_AUTO, SB_ENGINE_OPENAI, SB_ENGINE_LOCAL, SB_ENGINE_ELEVENLABS };
 
 enum sb_app_env { SB_ENV_DEVELOPMENT, SB_ENV_PRODUCTION };
 
@@ -83,6 +88,13 @@ struct sb_config {
     int64_t turn_port, turn_tls_port;
     int64_t call_token_ttl_s, call_heartbeat_s;
     const char *upstream_ca_file;
+    int64_t hearing, thinking, speaking; /* enum sb_engine */
+    int64_t voice_timeout_s;
+    const char *chat_model, *speech_model, *speech_voice;
+    int64_t reply_tokens_max;
+    const char *elevenlabs_api_key, *elevenlabs_base_url, *elevenlabs_voice_id, *elevenlabs_model;
+    const char *decode_command, *stt_command, *tts_command;
+    const char *receptionist_file;
     struct sb_rate_setting *rates;
     size_t rate_count;
     struct sb_arena *arena; /* owns everything above */

@@ -149,18 +149,35 @@ static void write_schema(struct sb_buf *out, const struct sb_field *fields, bool
     sb_json_close(out, '}');
 }
 
-static void write_content(struct sb_buf *out, const char *type)
+static void open_media_type(struct sb_buf *out, const char *type)
 {
-    sb_json_key(out, "content");
-    sb_json_open(out, '{');
     sb_json_key(out, type);
     sb_json_open(out, '{');
     sb_json_key(out, "schema");
 }
 
+static void write_content(struct sb_buf *out, const char *type)
+{
+    sb_json_key(out, "content");
+    sb_json_open(out, '{');
+    open_media_type(out, type);
+}
+
 static void end_content(struct sb_buf *out)
 {
     sb_json_close(out, '}');
+    sb_json_close(out, '}');
+}
+
+/* Of what is streamed the documentation knows the type alone; of JSON the table, if there is one.
+ */
+static void write_streamed(struct sb_buf *out, const struct sb_route *route, const char *type)
+{
+    open_media_type(out, type);
+    if (route->output != NULL && strcmp(type, "application/json") == 0)
+        write_schema(out, route->output, true);
+    else
+        sb_json_raw(out, "{\"type\":\"string\"}");
     sb_json_close(out, '}');
 }
 
@@ -172,13 +189,17 @@ static void write_success(struct sb_buf *out, const struct sb_route *route, int 
     sb_json_open(out, '{');
     key_string(out, "description", sb_status_phrase(status));
     if (route->reply == SB_REPLY_STREAM) {
-        write_content(out, route->content_type);
-        sb_json_raw(out, "{\"type\":\"string\"}");
+        sb_json_key(out, "content");
+        sb_json_open(out, '{');
+        write_streamed(out, route, route->content_type);
+        for (size_t i = 0; route->other_types != NULL && route->other_types[i] != NULL; i++)
+            write_streamed(out, route, route->other_types[i]);
+        sb_json_close(out, '}');
     } else {
         write_content(out, "application/json");
         write_schema(out, route->output, true);
+        end_content(out);
     }
-    end_content(out);
     sb_json_close(out, '}');
 }
 
@@ -276,11 +297,32 @@ static void write_parameters(struct sb_buf *out, const struct sb_route *route)
     sb_json_close(out, ']');
 }
 
+static void write_streamed_body(struct sb_buf *out, const struct sb_route *route)
+{
+    if (route->body_types == NULL)
+        return;
+    sb_json_key(out, "requestBody");
+    sb_json_open(out, '{');
+    sb_json_key(out, "required");
+    sb_json_bool(out, true);
+    sb_json_key(out, "content");
+    sb_json_open(out, '{');
+    for (size_t i = 0; route->body_types[i] != NULL; i++) {
+        open_media_type(out, route->body_types[i]);
+        sb_json_raw(out, "{}");
+        sb_json_close(out, '}');
+    }
+    sb_json_close(out, '}');
+    sb_json_close(out, '}');
+}
+
 static void write_request_body(struct sb_buf *out, const struct sb_route *route)
 {
     struct sb_field fields[BODY_FIELDS_MAX] = {SB_FIELDS_END}; /* those of input not in the path */
     size_t count = 0;
     bool required = false;
+    if (route->body == SB_BODY_STREAM)
+        write_streamed_body(out, route);
     if (route->body != SB_BODY_JSON || route->input == NULL)
         return;
     for (const struct sb_field *field = route->input; field->name != NULL; field++) {

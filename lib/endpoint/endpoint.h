@@ -58,7 +58,10 @@ struct sb_route {
     size_t output_size;
     size_t created; /* offset in the output of a bool that makes it 201, + 1; see SB_CREATED */
     int status;     /* of every success, where there is no created; 0: 200 */
-    const char *content_type;    /* SB_REPLY_STREAM: of a success */
+    const char *content_type; /* SB_REPLY_STREAM: of a success, see sb_request_content_type() */
+    /* For the documentation of what is streamed, NULL-terminated: the other types of a success, and
+     * the types that a body may have. With an output table JSON answers are documented by it. */
+    const char *const *other_types, *const *body_types;
     struct sb_rate_policy limit; /* without a name: "default", 100 a minute */
     enum sb_on_failure limiter_failure;
     bool idempotent;             /* honours Idempotency-Key; writes by sb_request_write() only */
@@ -96,6 +99,9 @@ struct sb_request {
     const char *origin;  /* the Origin header, which the route has let pass; NULL: none */
     struct sb_principal principal;
     int64_t now_ms; /* when the request was taken */
+    const char *accept, *content_type,
+        *query;    /* as the client sent them; NULL: absent, query: "" */
+    int client_fd; /* its hang-up shows there as POLLRDHUP; -1: there is none to watch */
     struct sb_pipeline *pipeline;
 };
 
@@ -135,6 +141,11 @@ SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_request_read(struct sb_request *re
  * gone, stop. An error returned after the first write only ends the stream and is logged. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_write_body(struct sb_request *request,
                                                         const void *data, size_t size);
+/* SB_REPLY_STREAM, before the first write: the type of the answer, instead of the route's, and
+ * another header field of it. The texts must live as long as the request. */
+SB_NONNULL_ALL void sb_request_content_type(struct sb_request *request, const char *type);
+SB_NONNULL_ALL void sb_request_header(struct sb_request *request, const char *name,
+                                      const char *value);
 /* Pushes out what was written. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_flush(struct sb_request *request);
 /* Whether the client has hung up; for long work. */

@@ -25,6 +25,7 @@ struct sb_gateway {
     /* Whether the peer has hung up. Cheap; for long work. */
     bool (*gone)(void *state);
     void *state;
+    int fd; /* the connection, whose hang-up is the client's; -1: none to watch */
 };
 
 /* Plain CGI over the environment and descriptors 0 and 1. */

@@ -68,5 +68,5 @@ static bool gone(void *state)
 
 void sb_gateway_cgi(struct sb_gateway *gateway)
 {
-    *gateway = (struct sb_gateway){param, read_body, write_all, flush, flush, gone, NULL};
+    *gateway = (struct sb_gateway){param, read_body, write_all, flush, flush, gone, NULL, -1};
 }

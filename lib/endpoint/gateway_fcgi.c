@@ -130,7 +130,7 @@ bool sb_fcgi_begin(struct sb_fcgi *fcgi, int fd, int timeout_s, struct sb_gatewa
         return false;
     }
     set_timeout(fd, SO_RCVTIMEO, timeout_s);
-    *gateway = (struct sb_gateway){param, read_body, write_all, flush, end, gone, fcgi};
+    *gateway = (struct sb_gateway){param, read_body, write_all, flush, end, gone, fcgi, fd};
     return true;
 }
 

@@ -54,5 +54,5 @@ static bool gone(void *state)
 
 void sb_gateway_memory(struct sb_gateway *gateway, struct sb_memory_request *request)
 {
-    *gateway = (struct sb_gateway){param, read_body, write_all, flush, flush, gone, request};
+    *gateway = (struct sb_gateway){param, read_body, write_all, flush, flush, gone, request, -1};
 }

@@ -40,6 +40,9 @@ static void dress(struct sb_pipeline *p)
     sb_address_format(&p->address, p->address_text);
     p->origin = sb_cors_judge(config, p->head.origin);
     p->request.origin = p->head.origin;
+    p->request.accept = p->head.accept;
+    p->request.content_type = p->head.content_type;
+    p->request.query = p->head.query == NULL ? "" : p->head.query;
     sb_response_init(&p->response, p->request.arena);
     sb_standing_headers_add(p, &p->response);
 }
@@ -184,6 +187,7 @@ void sb_pipeline_run(struct sb_worker *worker, struct sb_gateway *gateway)
                                     .trace_id = p.trace_id,
                                     .address = p.address_text,
                                     .now_ms = sb_clock_now_ms(),
+                                    .client_fd = gateway->fd,
                                     .pipeline = &p};
     if (!atomic_load(&worker->runtime->counters_ok))
         sb_runtime_map_counters(worker->runtime);

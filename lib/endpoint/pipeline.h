@@ -31,8 +31,9 @@ struct sb_pipeline {
     char trace_id[SB_TRACE_ID_SIZE], address_text[46];
     struct sb_address address;
     enum sb_origin_verdict origin;
-    bool answered; /* a step has given the whole answer: no handler */
-    bool charged;  /* a rate limit counted this request */
+    bool answered;            /* a step has given the whole answer: no handler */
+    bool charged;             /* a rate limit counted this request */
+    const char *content_type; /* of a stream, where the handler chose one */
     const char *message, *refusal, *audit_object, *audit_conversation_id;
     int64_t audit_expires_at_ms;
     struct sb_field_errors field_errors;

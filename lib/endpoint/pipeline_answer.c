@@ -17,11 +17,16 @@ int sb_success_status(const struct sb_route *route, const void *output)
     return *(const bool *)((const char *)output + route->created - 1) ? 201 : 200;
 }
 
+static const char *stream_type(const struct sb_pipeline *p)
+{
+    return p->content_type != NULL ? p->content_type : p->route->content_type;
+}
+
 static void write_success(struct sb_pipeline *p)
 {
     struct sb_response *response = &p->response;
     if (p->route->reply == SB_REPLY_STREAM) { /* of nothing: the handler wrote none of it */
-        sb_response_header(response, "Content-Type", p->route->content_type);
+        sb_response_header(response, "Content-Type", stream_type(p));
         return;
     }
     response->status = sb_success_status(p->route, p->output);
@@ -187,7 +192,7 @@ bool sb_request_write_body(struct sb_request *request, const void *data, size_t 
     if (!p->streaming) {
         struct sb_buf head;
         sb_buf_init(&head, request->arena, SB_RESPONSE_HEAD_MAX);
-        sb_response_header(&p->response, "Content-Type", p->route->content_type);
+        sb_response_header(&p->response, "Content-Type", stream_type(p));
         sb_response_header(&p->response, "X-Accel-Buffering", "no"); /* nginx */
         sb_response_write_head(&p->response, &head);
         p->streaming = true;
@@ -211,4 +216,14 @@ bool sb_request_gone(struct sb_request *request)
 {
     struct sb_pipeline *p = request->pipeline;
     return p->stream_broken || p->gateway->gone(p->gateway->state);
+}
+
+void sb_request_content_type(struct sb_request *request, const char *type)
+{
+    request->pipeline->content_type = type;
+}
+
+void sb_request_header(struct sb_request *request, const char *name, const char *value)
+{
+    sb_response_header(&request->pipeline->response, name, value);
 }

@@ -1,0 +1,298 @@
+#include "upstream/openai_voice.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "http/json.h"
+#include "http/sse.h"
+#include "upstream/openai_request.h"
+
+enum {
+    TRANSCRIPT_MAX = 256 * 1024,
+    AUDIO_MAX = 8 * 1024 * 1024, /* of one clause */
+    BODY_MAX = 128 * 1024,
+    SPEECH_INPUT_MAX = 4096 /* characters, the API's own limit */
+};
+
+/* A call as a task. */
+struct ask {
+    struct sb_voice_task task;
+    struct sb_voice *voice;
+    struct sb_openai openai;
+    struct sb_openai_request request;
+    struct sb_fetch_call *call;
+    sb_voice_sink *sink;
+    void *context;
+    enum sb_error (*finish)(struct ask *ask, const struct sb_fetch_result *result);
+    struct sb_sse_reader reader;
+    bool reads, complete; /* reader is in use; the stream has said that it ended */
+    const char *broken;   /* what the stream said instead; NULL: nothing */
+    struct sb_fetch_source file;
+    struct sb_fetch_part parts[4];
+};
+
+static void end(struct sb_voice_task *task)
+{
+    struct ask *ask = (struct ask *)task;
+    if (ask->call != NULL)
+        sb_fetch_cancel(ask->call);
+    ask->call = NULL;
+    if (ask->reads)
+        sb_sse_reader_free(&ask->reader);
+    ask->reads = false;
+}
+
+static void move(struct sb_voice_task *task)
+{
+    struct ask *ask = (struct ask *)task;
+    const struct sb_fetch_result *result = sb_fetch_result(ask->call);
+    if (result->outcome == SB_FETCH_RUNNING)
+        return;
+    task->done = true;
+    if (ask->broken != NULL)
+        task->error = sb_openai_malformed(&ask->openai, result, ask->broken);
+    else if (result->outcome == SB_FETCH_STATUS)
+        task->error = sb_openai_explain(&ask->request, result);
+    else if (result->error != SB_OK || ask->finish == NULL)
+        task->error = result->error;
+    else
+        task->error = ask->finish(ask, result);
+}
+
+/* A task for path, and its request, which the caller completes. */
+static enum sb_error prepare(struct sb_voice *voice, const char *path, sb_voice_sink *sink,
+                             void *context, struct ask **prepared)
+{
+    struct ask *ask = sb_arena_alloc(voice->arena, sizeof *ask);
+    if (ask == NULL)
+        return SB_E_UNAVAILABLE;
+    ask->task = (struct sb_voice_task){.fd = -1, .move = move, .end = end};
+    ask->voice = voice;
+    ask->openai = (struct sb_openai){
+        .arena = voice->arena, .config = voice->config, .trace_id = voice->trace_id};
+    ask->sink = sink;
+    ask->context = context;
+    enum sb_error error = sb_openai_prepare(&ask->openai, path, NULL, &ask->request);
+    struct sb_fetch_request *fetch = &ask->request.fetch;
+    fetch->total_ms = fetch->silence_ms = voice->config->voice_timeout_s * 1000;
+    fetch->retry = true; /* nothing was passed on yet, or fetch does not retry */
+    *prepared = ask;
+    return error;
+}
+
+static enum sb_error start(struct ask *ask, struct sb_voice_task **task)
+{
+    enum sb_error error = sb_fetch_start(ask->voice->session, &ask->request.fetch, &ask->call);
+    if (error == SB_OK)
+        *task = &ask->task;
+    else
+        end(&ask->task);
+    return error;
+}
+
+static enum sb_error set_body(struct ask *ask, const struct sb_buf *body)
+{
+    if (!sb_buf_ok(body))
+        return SB_E_UNAVAILABLE;
+    ask->request.fetch.content_type = "application/json";
+    ask->request.fetch.body = body->data;
+    ask->request.fetch.body_length = body->length;
+    return SB_OK;
+}
+
+static void add_text(struct sb_buf *body, const char *key, const char *text)
+{
+    sb_json_key(body, key);
+    sb_json_string(body, text);
+}
+
+/* --- Hearing ------------------------------------------------------------------------------------
+ */
+
+static enum sb_error take_transcript(struct ask *ask, const struct sb_fetch_result *result)
+{
+    json_t *body = sb_json_parse_object(result->body, result->body_length);
+    const char *text = json_string_value(json_object_get(body, "text"));
+    enum sb_error error = SB_OK;
+    if (text == NULL)
+        error = sb_openai_malformed(&ask->openai, result, "the answer holds no transcript");
+    else if (*text != '\0' && !ask->sink(ask->context, text, strlen(text)))
+        error = SB_E_INTERNAL;
+    json_decref(body);
+    return error;
+}
+
+static enum sb_error start_hearing(struct sb_voice *voice,
+                                   const struct sb_voice_recording *recording, sb_voice_sink *sink,
+                                   void *context, struct sb_voice_task **task)
+{
+    struct ask *ask;
+    enum sb_error error = prepare(voice, "/audio/transcriptions", sink, context, &ask);
+    if (error != SB_OK)
+        return error;
+    const char *name = sb_arena_printf(voice->arena, "recording.%s", recording->extension);
+    if (name == NULL)
+        return SB_E_UNAVAILABLE;
+    ask->finish = take_transcript;
+    ask->request.model_variable = "OPENAI_TRANSCRIPTION_MODEL";
+    ask->file = (struct sb_fetch_source){.fd = recording->fd, .length = recording->length};
+    size_t count = 0;
+    ask->parts[count++] = (struct sb_fetch_part){.name = "file",
+                                                 .source = &ask->file,
+                                                 .filename = name,
+                                                 .content_type = recording->content_type};
+    ask->parts[count++] =
+        (struct sb_fetch_part){.name = "model", .text = voice->config->transcription_model};
+    ask->parts[count++] = (struct sb_fetch_part){.name = "response_format", .text = "json"};
+    if (recording->language != NULL)
+        ask->parts[count++] =
+            (struct sb_fetch_part){.name = "language", .text = recording->language};
+    ask->request.fetch.parts = ask->parts;
+    ask->request.fetch.part_count = count;
+    ask->request.fetch.response_max = TRANSCRIPT_MAX;
+    return start(ask, task);
+}
+
+/* --- Thinking -----------------------------------------------------------------------------------
+ */
+
+static bool take_chunk(struct ask *ask, const json_t *chunk)
+{
+    const json_t *usage = json_object_get(chunk, "usage");
+    const json_t *choice = json_array_get(json_object_get(chunk, "choices"), 0);
+    const char *text =
+        json_string_value(json_object_get(json_object_get(choice, "delta"), "content"));
+    if (json_object_get(chunk, "error") != NULL) {
+        ask->broken = "the stream broke off with an error";
+        return false;
+    }
+    if (json_is_object(usage))
+        ask->voice->tokens += json_integer_value(json_object_get(usage, "total_tokens"));
+    return text == NULL || *text == '\0' || ask->sink(ask->context, text, strlen(text));
+}
+
+static bool take_event(void *context, const char *name, const char *data, size_t length)
+{
+    struct ask *ask = context;
+    if (strcmp(data, "[DONE]") == 0) {
+        ask->complete = true;
+        return true;
+    }
+    json_t *chunk = sb_json_parse_object(data, length);
+    bool good = chunk != NULL && strcmp(name, "error") != 0;
+    if (!good)
+        ask->broken = "an event of the stream is an error, or no JSON";
+    good = good && take_chunk(ask, chunk);
+    json_decref(chunk);
+    return good;
+}
+
+static bool take_stream(void *context, const char *data, size_t length)
+{
+    struct ask *ask = context;
+    return sb_sse_reader_feed(&ask->reader, data, length);
+}
+
+static enum sb_error end_stream(struct ask *ask, const struct sb_fetch_result *result)
+{
+    return ask->complete
+               ? SB_OK
+               : sb_openai_malformed(&ask->openai, result, "the stream ended before its end");
+}
+
+static const char *const role_names[SB_VOICE_ROLE__MAX] = {
+    [SB_VOICE_SYSTEM] = "system", [SB_VOICE_USER] = "user", [SB_VOICE_ASSISTANT] = "assistant"};
+
+static void write_messages(struct sb_buf *body, const struct sb_voice_message *messages,
+                           size_t count)
+{
+    sb_json_key(body, "messages");
+    sb_json_open(body, '[');
+    for (size_t i = 0; i < count; i++) {
+        sb_json_open(body, '{');
+        add_text(body, "role", role_names[messages[i].role]);
+        add_text(body, "content", messages[i].text);
+        sb_json_close(body, '}');
+    }
+    sb_json_close(body, ']');
+}
+
+static enum sb_error start_thinking(struct sb_voice *voice, const struct sb_voice_message *messages,
+                                    size_t count, sb_voice_sink *sink, void *context,
+                                    struct sb_voice_task **task)
+{
+    struct ask *ask;
+    struct sb_buf body;
+    enum sb_error error = prepare(voice, "/chat/completions", sink, context, &ask);
+    if (error != SB_OK)
+        return error;
+    ask->finish = end_stream;
+    ask->request.model_variable = "OPENAI_CHAT_MODEL";
+    sb_buf_init(&body, voice->arena, BODY_MAX);
+    sb_json_open(&body, '{');
+    add_text(&body, "model", voice->config->chat_model);
+    write_messages(&body, messages, count);
+    sb_json_key(&body, "max_completion_tokens");
+    sb_json_int(&body, voice->config->reply_tokens_max);
+    sb_json_key(&body, "stream");
+    sb_json_bool(&body, true);
+    sb_json_key(&body, "stream_options");
+    sb_json_raw(&body, "{\"include_usage\":true}");
+    if (voice->user_id != NULL) {
+        const char *user = sb_openai_safety_identifier(voice->arena, voice->config, voice->user_id);
+        if (user == NULL)
+            return SB_E_UNAVAILABLE;
+        add_text(&body, "safety_identifier", user);
+    }
+    sb_json_close(&body, '}');
+    error = set_body(ask, &body);
+    if (error != SB_OK)
+        return error;
+    sb_openai_header(&ask->request, "Accept", "text/event-stream");
+    sb_sse_reader_init(&ask->reader, SB_SSE_EVENT_MAX, take_event, ask);
+    ask->reads = true;
+    ask->request.fetch.sink = take_stream;
+    ask->request.fetch.context = ask;
+    return start(ask, task);
+}
+
+/* --- Speaking -----------------------------------------------------------------------------------
+ */
+
+static bool take_audio(void *context, const char *data, size_t length)
+{
+    struct ask *ask = context;
+    return ask->sink(ask->context, data, length);
+}
+
+static enum sb_error start_speaking(struct sb_voice *voice, const char *text, sb_voice_sink *sink,
+                                    void *context, struct sb_voice_task **task)
+{
+    struct ask *ask;
+    struct sb_buf body;
+    enum sb_error error = prepare(voice, "/audio/speech", sink, context, &ask);
+    if (error != SB_OK)
+        return error;
+    if (strlen(text) > SPEECH_INPUT_MAX)
+        return SB_E_INTERNAL;
+    ask->request.model_variable = "OPENAI_SPEECH_MODEL";
+    sb_buf_init(&body, voice->arena, BODY_MAX);
+    sb_json_open(&body, '{');
+    add_text(&body, "model", voice->config->speech_model);
+    add_text(&body, "input", text);
+    add_text(&body, "voice", voice->config->speech_voice);
+    add_text(&body, "response_format", "mp3");
+    sb_json_close(&body, '}');
+    error = set_body(ask, &body);
+    if (error != SB_OK)
+        return error;
+    ask->request.fetch.sink = take_audio;
+    ask->request.fetch.context = ask;
+    ask->request.fetch.response_max = AUDIO_MAX;
+    return start(ask, task);
+}
+
+const struct sb_hearing sb_openai_hearing = {.name = "openai", .start = start_hearing};
+const struct sb_thinking sb_openai_thinking = {.name = "openai", .start = start_thinking};
+const struct sb_speaking sb_openai_speaking = {
+    .name = "openai", .content_type = "audio/mpeg", .start = start_speaking};

@@ -1,0 +1,136 @@
+// POST /api/voice-chat with OpenAI and ElevenLabs, over TLS to stand-ins that refuse what breaks their
+// contracts.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { after } from 'node:test';
+import { startElevenlabs } from '../upstreams/elevenlabs.mjs';
+import { startOpenai } from '../upstreams/openai.mjs';
+import { eventually } from './support/poll.mjs';
+import { ends, serve } from './support/server.mjs';
+import { clauses, events, form, leftovers, record, target } from './support/voice.mjs';
+
+const origin = 'https://www.example.com';
+const openai = await startOpenai(), eleven = await startElevenlabs();
+const authorities = path.join(fs.mkdtempSync('/tmp/voice-ca-'), 'ca.pem');
+fs.writeFileSync(authorities, fs.readFileSync(openai.caFile, 'utf8') + fs.readFileSync(eleven.caFile, 'utf8'));
+fs.chmodSync(path.dirname(authorities), 0o755);
+after(() => Promise.all([openai.close(), eleven.close(), fs.promises.rm(path.dirname(authorities), { recursive: true })]));
+
+const common = { ALLOWED_ORIGINS: origin, RATE_LIMIT_VOICE_CHAT: 'off', OPENAI_API_KEY: openai.key,
+                 OPENAI_BASE_URL: openai.url, UPSTREAM_CA_FILE: authorities, VOICE_TIMEOUT: '3' };
+const server = await serve(common);
+const spoken = await serve({ ...common, ELEVENLABS_API_KEY: eleven.key, ELEVENLABS_BASE_URL: eleven.url });
+
+openai.reply = () => 'Yes. We are open on Monday, from eight in the morning. Please come by whenever you like!';
+openai.transcript = () => 'Are you open on Monday?';
+
+const ask = (headers = {}, on = server, signal = undefined, body = form(record('hello'))) => fetch(on.base + target, {
+    method: 'POST', body, signal, headers: { Authorization: `Bearer ${on.token('caller')}`, Origin: origin, Connection: 'close', ...headers } });
+
+const nothingLeft = () => assert.deepEqual([...leftovers(server), ...leftovers(spoken)], []);
+
+test('a turn is heard, thought and spoken by the API', async () => {
+    openai.reset();
+    const body = await (await ask()).json();
+    assert.equal(body.success, true, JSON.stringify(body));
+    assert.equal(body.transcript, 'Are you open on Monday?');
+    assert.equal(body.reply, openai.reply());
+    assert.equal(body.engine, 'openai');
+    assert.equal(body.format, 'audio/mpeg');
+    assert.equal(Buffer.from(body.audio, 'base64')[0], 0xff);
+    const chat = openai.asked('chat')[0].parsed;
+    assert.equal(chat.stream, true);
+    assert.match(chat.messages[0].content, /Harbour Dental/);
+    assert.deepEqual(chat.messages[1], { role: 'user', content: 'Are you open on Monday?' });
+    assert.match(chat.safety_identifier, /^[0-9a-f]{64}$/);
+    assert.deepEqual(openai.asked('speech').map(({ parsed }) => parsed.input),
+                     ['Yes.', 'We are open on Monday, from eight in the morning.', 'Please come by whenever you like!']);
+    assert.equal(openai.asked('transcriptions')[0].parsed.file.filename, 'recording.wav');
+    assert.ok(openai.requests.every(({ accepted }) => accepted));
+    nothingLeft();
+});
+
+test('the first clause is spoken while the model still thinks', async () => {
+    openai.reset();
+    openai.delaysMs = { chat_token: 60 };
+    const text = await (await ask({ Accept: 'text/event-stream' })).text();
+    const list = events(text), names = list.map(({ event }) => event);
+    assert.ok(names.indexOf('audio') < names.lastIndexOf('delta'), names.join());
+    assert.equal(clauses(list).length, 3);
+    assert.equal(names.at(-1), 'done');
+});
+
+test('ElevenLabs speaks where its key is set', async () => {
+    openai.reset(), eleven.reset();
+    const body = await (await ask({}, spoken)).json();
+    assert.equal(body.engine, 'openai+elevenlabs', JSON.stringify(body));
+    assert.equal(eleven.asked('speech').length, 3);
+    assert.equal(openai.asked('speech').length, 0);
+    assert.deepEqual(Object.keys(eleven.asked('speech')[0].parsed), ['text', 'model_id']);
+});
+
+// A fault at every stage: one clean error, and nothing is left behind.
+for (const route of ['transcriptions', 'chat', 'speech'])
+    for (const [fault, status, code] of [['invalid_key', 502, 'upstream_error'], ['forbidden', 502, 'upstream_error'],
+        ['quota', 502, 'upstream_error'], ['error', 502, 'upstream_error'], ['retired', 502, 'upstream_error'],
+        ['cut', 502, 'upstream_error'], ['refused', 502, 'upstream_error'], ['slow', 504, 'upstream_timeout'],
+        ...(route === 'speech' ? [] : [['garbage', 502, 'upstream_error']])])
+        test(`${route} that fails by ${fault} is ${status} ${code}`, async () => {
+            openai.reset();
+            openai.fail(fault, { route });
+            const response = await ask();
+            const body = await response.json();
+            assert.equal(response.status, status, JSON.stringify(body).slice(0, 300));
+            assert.equal(body.error.code, code);
+            assert.doesNotMatch(JSON.stringify(body), /API key|model has been/);
+            nothingLeft();
+        });
+
+for (const [route, fault] of [['chat', 'stream_cut'], ['chat', 'stream_error'], ['speech', 'stream_cut']])
+    test(`${fault} of ${route} in mid-stream is one error event at the end`, async () => {
+        openai.reset();
+        openai.fail(fault, { route });
+        const response = await ask({ Accept: 'text/event-stream' });
+        assert.equal(response.status, 200);
+        const list = events(await response.text());
+        assert.equal(list[0].event, 'transcript');
+        assert.equal(list.filter(({ event }) => event === 'error').length, 1);
+        assert.equal(list.at(-1).event, 'error');
+        assert.equal(list.at(-1).data.error.code, 'upstream_error');
+        assert.match(list.at(-1).data.traceId, /^[0-9a-f]{32}$/);
+        nothingLeft();
+    });
+
+test('a busy API is asked again', async () => {
+    openai.reset();
+    for (const route of ['transcriptions', 'chat', 'speech']) openai.fail('busy', { route, times: 1 });
+    const body = await (await ask()).json();
+    assert.equal(body.success, true, JSON.stringify(body));
+});
+
+for (const [what, fault] of [['an invalid key', 'invalid_key'], ['an answer that does not come', 'slow']])
+    test(`ElevenLabs with ${what} is a clean error`, async () => {
+        openai.reset(), eleven.reset();
+        eleven.fail(fault);
+        const response = await ask({}, spoken);
+        assert.equal(response.status, fault === 'slow' ? 504 : 502);
+        nothingLeft();
+    });
+
+test('a client that goes away ends the work upstream at once', async () => {
+    openai.reset();
+    openai.delaysMs = { chat_token: 50 };
+    openai.reply = () => 'And so on. '.repeat(100);
+    const controller = new AbortController();
+    const response = await ask({ Accept: 'text/event-stream' }, server, controller.signal);
+    const reader = response.body.getReader();
+    await reader.read();
+    controller.abort();
+    await eventually('the turn ends', () => server.lines().some(({ event }) => event === 'voice.client_gone'));
+    await eventually('the work ends', () => [...openai.sockets].every((socket) => socket.destroyed || !socket._httpMessage));
+    openai.reply = () => 'Good.';
+    nothingLeft();
+});
+
+ends(server, spoken);

@@ -1,0 +1,139 @@
+#include "upstream/local.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+static struct sb_arena *arena;
+static struct sb_config config;
+static struct sb_voice voice;
+static struct sb_buf got;
+
+static void set_up(void)
+{
+    arena = sb_arena_new(1 << 20);
+    config = (struct sb_config){.receptionist_file = "etc/receptionist.json"};
+    voice = (struct sb_voice){.arena = arena, .config = &config, .client_fd = -1};
+    sb_buf_init(&got, NULL, 1 << 22);
+    sb_buf_add_text(&got, "");
+}
+
+static void tear_down(void)
+{
+    sb_buf_free(&got);
+    sb_arena_free(arena);
+}
+
+TestSuite(local, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static bool take(void *context, const char *data, size_t length)
+{
+    (void)context;
+    sb_buf_add(&got, data, length);
+    return sb_buf_ok(&got);
+}
+
+static int file_of(const void *data, size_t length)
+{
+    int fd = memfd_create("file", MFD_CLOEXEC);
+    cr_assert_eq(write(fd, data, length), (ssize_t)length);
+    return fd;
+}
+
+static enum sb_error run(struct sb_voice_task *task)
+{
+    enum sb_error error = SB_OK;
+    while (error == SB_OK && !task->done)
+        error = sb_voice_step(&voice, &task, 1, INT64_MAX);
+    if (error == SB_OK)
+        error = task->error;
+    task->end(task);
+    return error;
+}
+
+static enum sb_error speak(const char *command, const char *text)
+{
+    struct sb_voice_task *task;
+    config.tts_command = command;
+    enum sb_error error = sb_local_speaking.start(&voice, text, take, NULL, &task);
+    return error == SB_OK ? run(task) : error;
+}
+
+Test(local, speech_is_the_samples_of_what_the_program_writes)
+{
+    cr_expect_eq(speak("flite -voice slt -f /dev/stdin -o /dev/stdout", "We open at nine."), SB_OK);
+    cr_expect_eq(voice.pcm_rate_hz, 16000);
+    cr_expect_gt(got.length, 16000, "half a second at least");
+    cr_expect_neq(memcmp(got.data, "RIFF", 4), 0);
+}
+
+Test(local, a_program_that_fails_or_writes_no_wav_is_an_error)
+{
+    cr_expect_eq(speak("false", "hello"), SB_E_UPSTREAM_ERROR);
+    cr_expect_eq(speak("cat", "this is no WAV file at all, but text"), SB_E_UPSTREAM_ERROR);
+    cr_expect_eq(speak("true", "hello"), SB_E_UPSTREAM_ERROR);
+    cr_expect_eq(speak("no-such-program-here", "hello"), SB_E_MISCONFIGURED);
+    cr_expect_eq(got.length, 0);
+}
+
+static enum sb_error hear(const char *command, const char *pcm)
+{
+    struct sb_voice_task *task;
+    int fd = file_of(pcm, strlen(pcm));
+    const struct sb_voice_recording recording = {.fd = -1, .pcm_fd = fd};
+    config.stt_command = command;
+    enum sb_error error = sb_local_hearing.start(&voice, &recording, take, NULL, &task);
+    if (error == SB_OK)
+        error = run(task);
+    close(fd);
+    return error;
+}
+
+Test(local, hearing_is_what_the_program_writes)
+{
+    cr_expect_eq(hear("cat", "when do you open"), SB_OK);
+    cr_expect_str_eq(got.data, "when do you open");
+    cr_expect_eq(hear("false", "x"), SB_E_UPSTREAM_ERROR);
+    cr_expect_eq(hear("no-such-program-here", "x"), SB_E_MISCONFIGURED);
+}
+
+Test(local, thinking_answers_the_last_message)
+{
+    struct sb_voice_task *task;
+    const struct sb_voice_message messages[] = {{SB_VOICE_SYSTEM, "prompt"},
+                                                {SB_VOICE_USER, "where can I park my car"}};
+    cr_assert_eq(sb_local_thinking.start(&voice, messages, 2, take, NULL, &task), SB_OK);
+    cr_expect_eq(run(task), SB_OK);
+    cr_expect_str_eq(got.data, "Yes, there is free parking behind the building.");
+}
+
+static enum sb_error decode(const char *command, const struct sb_audio_format *format,
+                            struct sb_voice_recording *recording, int64_t deadline_ms)
+{
+    config.decode_command = command;
+    recording->pcm_fd = memfd_create("pcm", MFD_CLOEXEC);
+    enum sb_error error = sb_local_decode(&voice, recording, format, deadline_ms);
+    close(recording->pcm_fd);
+    return error;
+}
+
+Test(local, a_recording_is_decoded_to_16_khz)
+{
+    unsigned char wav[SB_AUDIO_WAV_HEADER_SIZE + 8000] = {0};
+    sb_audio_wav_header(wav, 8000, 8000); /* half a second */
+    struct sb_voice_recording recording = {.fd = file_of(wav, sizeof wav)};
+    const struct sb_audio_format *format = sb_audio_sniff(wav, sizeof wav);
+    const char *ffmpeg = "ffmpeg -nostdin -v error -f {demuxer} -i /dev/stdin -ac 1 -ar 16000 -f "
+                         "s16le pipe:1";
+    cr_expect_eq(decode(ffmpeg, format, &recording, 20000), SB_OK);
+    cr_expect_eq(recording.pcm_length, 16000, "%lld", (long long)recording.pcm_length);
+    cr_expect_eq(decode("false", format, &recording, 20000), SB_E_UNSUPPORTED_MEDIA_TYPE);
+    cr_expect_eq(decode("no-such-program-here", format, &recording, 20000), SB_E_MISCONFIGURED);
+    cr_expect_eq(decode("sleep 60", format, &recording, 50), SB_E_UPSTREAM_TIMEOUT);
+    cr_expect_eq(decode("head -c 5000000 /dev/zero", format, &recording, 20000),
+                 SB_E_UNSUPPORTED_MEDIA_TYPE, "more than two minutes");
+    close(recording.fd);
+}
