@@ -25,15 +25,15 @@ enum sb_config_demand { SB_OPTIONAL, SB_DEMANDED, SB_DEMANDED_IN_PRODUCTION };
 
 struct sb_config_row {
     const char *name;
-    const char *alias; /* another name accepted for it, or NULL */
-    enum sb_config_type type;
+    const char *alias;    /* another name accepted for it, or NULL */
     size_t offset;        /* in struct sb_config */
     const char *fallback; /* default, as text; NULL: absent */
     int64_t min, max;
     const char *const *names;
+    const char *instead; /* where this variable is set, NULL: none, ... */
+    enum sb_config_type type;
     unsigned needs; /* whom a problem with it concerns */
     enum sb_config_demand demand;
-    const char *instead;    /* where this variable is set, NULL: none, ... */
     unsigned instead_needs; /* ... it is not demanded of those */
     const char *section;    /* heading, in the first row of a section */
     const char *example;    /* value in the example file where it differs from the default */

@@ -206,7 +206,8 @@ static enum sb_error take_form(struct sb_request *request, struct sb_voice_input
         json_decref(form.texts);
         return SB_E_UNAVAILABLE;
     }
-    enum sb_error error = sb_multipart_init(multipart, request->content_type, &handler);
+    const char *type = request->content_type == NULL ? "" : request->content_type;
+    enum sb_error error = sb_multipart_init(multipart, type, &handler);
     if (error == SB_OK)
         error = read_body(request, feed, multipart);
     if (error == SB_OK)

@@ -8,7 +8,13 @@
 #include "http/sse.h"
 #include "upstream/audio.h"
 
-enum { EVENT_MAX = 1024 * 1024, BASE64_PIECE = 3 * 16 * 1024, ENGINES_MAX = 64 };
+enum {
+    EVENT_MAX = 1024 * 1024, /* bytes of JSON */
+    EVENT_TEXT_MAX = 2 * EVENT_MAX,
+    BASE64_PIECE = 3 * 16 * 1024,
+    BASE64_ARENA = 4 * BASE64_PIECE,
+    ENGINES_MAX = 64
+};
 
 /* --- What all forms need ------------------------------------------------------------------------
  */
@@ -120,7 +126,7 @@ static void add_server_timing(struct sb_voice_output *output, const struct sb_vo
 static bool send_event(struct sb_voice_output *output, const char *name, struct sb_buf *data)
 {
     struct sb_buf event;
-    sb_buf_init(&event, NULL, 2 * EVENT_MAX);
+    sb_buf_init(&event, NULL, EVENT_TEXT_MAX);
     if (sb_buf_ok(data))
         sb_sse_write(&event, name, data->data, 0);
     bool sent = sb_buf_ok(data) && sb_buf_ok(&event) &&
@@ -294,7 +300,7 @@ static void add_summary(const struct sb_voice_output *output, struct sb_buf *out
 /* The audio in base64, a piece at a time: it is never there twice. */
 static bool write_base64(struct sb_voice_output *output, const char *data, size_t length)
 {
-    struct sb_arena *arena = sb_arena_new(4 * BASE64_PIECE);
+    struct sb_arena *arena = sb_arena_new(BASE64_ARENA);
     bool written = arena != NULL;
     for (size_t at = 0; written && at < length; at += BASE64_PIECE) {
         size_t size = length - at < BASE64_PIECE ? length - at : BASE64_PIECE;

@@ -43,8 +43,7 @@ const struct sb_audio_format *sb_audio_sniff(const unsigned char *bytes, size_t 
     return mp3_frame(bytes, length) ? &mp3 : NULL;
 }
 
-/* --- Silence ------------------------------------------------------------------------------------
- */
+/* --- Silence ---------------------------------------------------------------------------------- */
 
 enum {
     FRAME = SB_AUDIO_RATE_HZ / 50, /* samples of 20 ms */
@@ -89,13 +88,12 @@ enum sb_error sb_audio_has_speech(int fd, int64_t length, bool *speech)
             take_sample(&loudness, (int16_t)(bytes[i] | bytes[i + 1] << 8));
         at += got > 1 ? got - got % 2 : got;
     }
-    *speech =
-        length >= SB_AUDIO_MIN_MS * SB_AUDIO_RATE_HZ / 1000 * 2 && loudness.longest >= LOUD_FRAMES;
+    const int64_t min = SB_AUDIO_MIN_MS * INT64_C(2) * SB_AUDIO_RATE_HZ / 1000;
+    *speech = length >= min && loudness.longest >= LOUD_FRAMES;
     return SB_OK;
 }
 
-/* --- WAV ----------------------------------------------------------------------------------------
- */
+/* --- WAV -------------------------------------------------------------------------------------- */
 
 static void put(unsigned char *at, uint32_t value, int bytes)
 {
@@ -114,11 +112,12 @@ static uint32_t get(const unsigned char *at, int bytes)
 void sb_audio_wav_header(unsigned char header[static SB_AUDIO_WAV_HEADER_SIZE], int64_t rate_hz,
                          int64_t data_length)
 {
+    static const char names[SB_AUDIO_WAV_HEADER_SIZE + 1] =
+        "RIFF----WAVEfmt --------------------data----";
     bool known = data_length >= 0 && data_length <= UINT32_MAX - 36;
     uint32_t length = known ? (uint32_t)data_length : UINT32_MAX;
-    memcpy(header, "RIFF", 4);
+    memcpy(header, names, SB_AUDIO_WAV_HEADER_SIZE);
     put(header + 4, known ? length + 36 : UINT32_MAX, 4);
-    memcpy(header + 8, "WAVEfmt ", 8);
     put(header + 16, 16, 4);
     put(header + 20, 1, 2); /* PCM */
     put(header + 22, 1, 2); /* channels */
@@ -126,7 +125,6 @@ void sb_audio_wav_header(unsigned char header[static SB_AUDIO_WAV_HEADER_SIZE], 
     put(header + 28, (uint32_t)rate_hz * 2, 4);
     put(header + 32, 2, 2);
     put(header + 34, 16, 2);
-    memcpy(header + 36, "data", 4);
     put(header + 40, length, 4);
 }
 

@@ -17,11 +17,11 @@
 enum { WORD_MAX = 512, END_MS = 1000 };
 
 /* util-linux' own, present on every Debian: the limits are set between fork and exec, which
- * posix_spawn() cannot. A program dies with the thread's process, too. */
-#define LIMITS                                                                                     \
-    "setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--", "prlimit", NULL, "--core=0",         \
-        "--nofile=64", "--fsize=104857600", "--"
-enum { LIMITS_MEMORY = 6, LIMITS_COUNT = 11 };
+ * posix_spawn() cannot. A program dies with the process, too. Ended by an empty word; not const,
+ * since argv is not. */
+static char limits[][20] = {
+    "setpriv",        "--pdeathsig", "KILL",        "--no-new-privs",    "--", "prlimit",
+    "--as=536870912", "--core=0",    "--nofile=64", "--fsize=104857600", "--", ""};
 
 static const char *value_of(const struct sb_program_value *values, size_t count, const char *name,
                             size_t length)
@@ -59,12 +59,10 @@ static char *expand(struct sb_arena *arena, const char *word, size_t length,
 static bool parse(struct sb_arena *arena, const struct sb_program_command *program, char **argv)
 {
     const char *command = program->line;
-    static const char *const limits[LIMITS_COUNT] = {LIMITS};
-    static char memory[32];
     size_t words = 0;
-    snprintf(memory, sizeof memory, "--as=%d", SB_PROGRAM_MEMORY_MAX);
-    for (size_t i = 0; i < LIMITS_COUNT; i++)
-        argv[words++] = limits[i] == NULL ? memory : (char *)(uintptr_t)limits[i];
+    for (; limits[words][0] != '\0'; words++)
+        argv[words] = limits[words];
+    const size_t before = words;
     for (command += strspn(command, " \t"); *command != '\0'; command += strspn(command, " \t")) {
         size_t length = strcspn(command, " \t");
         if (words == SB_PROGRAM_ARGUMENTS_MAX)
@@ -75,7 +73,7 @@ static bool parse(struct sb_arena *arena, const struct sb_program_command *progr
         command += length;
     }
     argv[words] = NULL;
-    return words > LIMITS_COUNT;
+    return words > before;
 }
 
 bool sb_program_exists(const char *command)

@@ -7,7 +7,12 @@
 
 #include "upstream/receptionist_file.h"
 
-enum { WORDS_MAX = 64, WORD_SIZE = 24, PROMPT_MAX = 64 * 1024 };
+enum {
+    WORDS_MAX = 64,
+    WORD_SIZE = 24,
+    ANSWER_MAX = 8 * SB_RECEPTIONIST_TEXT_MAX, /* bytes, with its placeholders filled in */
+    PROMPT_MAX = 256 * 1024
+};
 
 /* The telling words of a text, each once. */
 struct words {
@@ -304,7 +309,7 @@ bool sb_receptionist_answer(const struct sb_receptionist *receptionist, struct s
         answer->intent = name == NULL ? "handover" : name;
         text = json_string_value(json_object_get(intent, "answer"));
     }
-    sb_buf_init(&out, arena, 8 * SB_RECEPTIONIST_TEXT_MAX);
+    sb_buf_init(&out, arena, ANSWER_MAX);
     write_answer(receptionist, text, &out);
     answer->text = out.data;
     return sb_buf_ok(&out);
@@ -319,7 +324,7 @@ const char *sb_receptionist_prompt(const struct sb_receptionist *receptionist,
                                    struct sb_arena *arena)
 {
     struct sb_buf out;
-    sb_buf_init(&out, arena, 4 * PROMPT_MAX);
+    sb_buf_init(&out, arena, PROMPT_MAX);
     sb_buf_add_format(&out,
                       "%s\nWhat you say is spoken aloud: answer in one to three short sentences of "
                       "plain text, no lists, no markup. Answer from what is written here alone; "

@@ -157,13 +157,13 @@ static bool check_placeholders(const struct check *check, const char *text, cons
     return true;
 }
 
-static bool check_members(const struct check *check, const json_t *object, const char *path,
+static bool check_members(const struct check *check, json_t *object, const char *path,
                           const char *const *known)
 {
     const char *key;
     const json_t *value;
     char member[96];
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    json_object_foreach(object, key, value)
     {
         size_t i = 0;
         while (known[i] != NULL && strcmp(known[i], key) != 0)
@@ -175,8 +175,7 @@ static bool check_members(const struct check *check, const json_t *object, const
     return true;
 }
 
-static bool check_intent(const struct check *check, const json_t *intent, const char *path,
-                         bool named)
+static bool check_intent(const struct check *check, json_t *intent, const char *path, bool named)
 {
     static const char *const with_name[] = {"name", "phrases", "answer", NULL};
     char member[96];
@@ -218,7 +217,7 @@ static bool time_of_day(const char *text)
            (text[0] < '2' || (text[0] == '2' && text[1] <= '4')) && text[3] < '6';
 }
 
-static bool check_hours(const struct check *check, const json_t *hours)
+static bool check_hours(const struct check *check, json_t *hours)
 {
     char path[32];
     if (!json_is_object(hours) || !check_members(check, hours, "hours", sb_weekdays))
@@ -235,7 +234,7 @@ static bool check_hours(const struct check *check, const json_t *hours)
     return true;
 }
 
-static bool check_file(const struct check *check, const json_t *file)
+static bool check_file(const struct check *check, json_t *file)
 {
     static const char *const texts[] = {"name",    "language", "greeting",
                                         "persona", "contact",  "not_understood"};

@@ -146,7 +146,7 @@ Test(program, its_memory_is_limited)
     output_of("head -c 1 /dev/null", NULL, 0, "", &good);
     cr_expect(good);
     const char *limits = output_of("prlimit --noheadings --output SOFT --as", NULL, 0, "", &good);
-    cr_expect_eq(atol(limits), (long)SB_PROGRAM_MEMORY_MAX, "%s", limits);
+    cr_expect_eq(strtol(limits, NULL, 10), (long)SB_PROGRAM_MEMORY_MAX, "%s", limits);
 }
 
 Test(program, ending_kills_it_and_its_children_at_once)
