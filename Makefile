@@ -89,12 +89,12 @@ $(COMMAND): $(BIN_OBJECTS) $(LIB)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@.new
 	@mv $@.new $@
 
-# A unit test below tests/unit/cgi-bin/ also links the endpoint of its name.
+# A unit test below tests/unit/cgi-bin/ or tests/unit/bin/ also links the file of its name.
 $(UNITS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) -lcriterion $(LIB) $(LDLIBS) -ldl -o $@
-$(foreach unit,$(filter $(BUILD)/tests/unit/cgi-bin/%,$(UNITS)),\
+$(foreach unit,$(filter $(BUILD)/tests/unit/cgi-bin/% $(BUILD)/tests/unit/bin/%,$(UNITS)),\
   $(eval $(unit): $(patsubst $(BUILD)/tests/unit/%,$(BUILD)/obj/%.o,$(unit))))
 
 $(REPLAYS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
@@ -112,8 +112,8 @@ PACKAGES_BUILD := gcc libc6-dev libfcgi-dev libjansson-dev libsqlite3-dev libssl
 PACKAGES_RUN := ca-certificates lighttpd curl jq acl procps
 PACKAGES_TEST := apache2 libapache2-mod-fcgid nginx-light spawn-fcgi libcriterion-dev clang-format \
                  clang-tidy shellcheck logrotate nodejs node-ajv python3 psmisc sqlite3 \
-                 openssl libasan8 libubsan1 git ffmpeg flite pocketsphinx \
-                 pocketsphinx-en-us jose
+                 openssl libasan8 libubsan1 git ffmpeg flite pocketsphinx pocketsphinx-en-us jose \
+                 faketime
 # npm comes with some builds of Node.js, and is a package of its own for Debian's.
 PACKAGES_TEST += $(if $(shell command -v npm),,npm)
 PACKAGES_BENCH := wrk php-fpm php-sqlite3

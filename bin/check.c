@@ -173,26 +173,6 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
     return 0;
 }
 
-/* DIR of --cgi-bin, or where this program is installed: beside it, or below lib/switchboard. */
-static bool find_tree(const char *given, char path[static PATH_MAX])
-{
-    static const char *const places[] = {"../cgi-bin", "../lib/switchboard/cgi-bin"};
-    char self[PATH_MAX], candidate[2 * PATH_MAX];
-    if (given != NULL)
-        return realpath(given, path) != NULL;
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length <= 0)
-        return false;
-    self[length] = '\0';
-    *strrchr(self, '/') = '\0';
-    for (size_t i = 0; i < SB_COUNT(places); i++) {
-        snprintf(candidate, sizeof candidate, "%s/%s", self, places[i]);
-        if (realpath(candidate, path) != NULL)
-            return true;
-    }
-    return false;
-}
-
 static void check_endpoints(struct report *report, const char *given)
 {
     char path[PATH_MAX];

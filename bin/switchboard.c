@@ -1,4 +1,5 @@
 /* switchboard VERB ...: the administrator's command. */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,25 @@ int index_of(const char *text, const char *const *names)
             return i;
     }
     return -1;
+}
+
+bool find_tree(const char *given, char path[static PATH_MAX])
+{
+    static const char *const places[] = {"../cgi-bin", "../lib/switchboard/cgi-bin"};
+    char self[PATH_MAX], candidate[2 * PATH_MAX];
+    if (given != NULL)
+        return realpath(given, path) != NULL;
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length <= 0)
+        return false;
+    self[length] = '\0';
+    *strrchr(self, '/') = '\0';
+    for (size_t i = 0; i < SB_COUNT(places); i++) {
+        snprintf(candidate, sizeof candidate, "%s/%s", self, places[i]);
+        if (realpath(candidate, path) != NULL)
+            return true;
+    }
+    return false;
 }
 
 static int by_name(const void *a, const void *b)

@@ -6,6 +6,7 @@
 #ifndef SB_BIN_VERB_H
 #define SB_BIN_VERB_H
 
+#include <limits.h>
 #include <stdbool.h>
 
 #include "access/jwks.h"
@@ -52,5 +53,9 @@ SB_NONNULL_ALL void say_left_out(const struct sb_jwks *set);
 
 /* The index of text in names (NULL-terminated), or -1. */
 SB_NONNULL_ALL int index_of(const char *text, const char *const *names);
+
+/* The directory of the endpoints into path: given (DIR of --cgi-bin), or where this program is
+ * installed: beside it, or below lib/switchboard. False: there is none. */
+SB_NONNULL(2) SB_MUST_CHECK bool find_tree(const char *given, char path[static PATH_MAX]);
 
 #endif

@@ -1,6 +1,10 @@
 /* GET /api/health: for uptime monitors. /live: this process answers. /ready: what it depends on
- * works: configuration, a durable database write, room on the disk, RUN_DIR's counters. */
+ * works: configuration, a durable database write, room on the disk, RUN_DIR's counters. /stream:
+ * two events a moment apart, by whose arrival a client sees whether something in between holds
+ * them. */
+#include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
@@ -8,7 +12,7 @@
 #include "base/log.h"
 #include "endpoint/endpoint.h"
 
-enum { CHECK_LIMIT_MS = 1000, CACHE_MS = 1000, DISK_MIN_MIB = 64 };
+enum { CHECK_LIMIT_MS = 1000, CACHE_MS = 1000, DISK_MIN_MIB = 64, STREAM_PAUSE_MS = 300 };
 
 struct health {
     const char *status, *version;
@@ -191,6 +195,26 @@ static enum sb_error ready(struct sb_request *request, const void *in, void *out
     return ok ? SB_OK : SB_E_UNAVAILABLE;
 }
 
+/* An event (WHATWG HTML, section 9.2), pushed out at once. */
+static bool send_event(struct sb_request *request, const char *name)
+{
+    char time[SB_CLOCK_TEXT_SIZE], text[128];
+    sb_clock_format(sb_clock_now_ms(), time);
+    int length = snprintf(text, sizeof text, "event: %s\ndata: {\"time\":\"%s\"}\n\n", name, time);
+    return sb_request_write_body(request, text, (size_t)length) && sb_request_flush(request);
+}
+
+static enum sb_error stream(struct sb_request *request, const void *in, void *out)
+{
+    (void)in;
+    (void)out;
+    if (!send_event(request, "first"))
+        return SB_OK; /* nobody is there any more */
+    poll(NULL, 0, STREAM_PAUSE_MS);
+    (void)!send_event(request, "second");
+    return SB_OK;
+}
+
 #define HEALTH_LIMIT .limit = {"health", 300, 60}, .limiter_failure = SB_FAIL_OPEN
 
 const struct sb_endpoint sb_endpoint = {
@@ -221,6 +245,15 @@ const struct sb_endpoint sb_endpoint = {
              .report_errors = true,
              .errors = SB_ERRORS(SB_E_UNAVAILABLE),
              .summary = "Whether configuration, database and disk are as they must be"},
+            {.methods = SB_GET,
+             .path = "/stream",
+             .handler = stream,
+             .access = SB_ACCESS_PUBLIC,
+             .reply = SB_REPLY_STREAM,
+             .content_type = "text/event-stream",
+             /* Each holds a worker for its pause. */
+             .limit = {"health-stream", 10, 60},
+             .summary = "Two events 300 ms apart, to see whether a proxy holds events back"},
             {.handler = NULL}},
     .needs = SB_NEEDS_DB,
 };

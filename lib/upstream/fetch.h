@@ -79,6 +79,7 @@ struct sb_fetch_request {
     const char *method;   /* NULL: "GET", with a body "POST" */
     const char *url;      /* http:// or https://, without user and password; sent as it is */
     enum sb_fetch_peers peers;
+    const char *connect_to; /* "host[:port]" to connect to in place of the URL's; NULL: the URL's */
     const struct sb_fetch_header *headers;
     size_t header_count;
     /* The body: body_length bytes at body, or source, or parts; at most one of the three. */
@@ -178,6 +179,12 @@ SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_fetch(const struct sb_config *conf
 
 /* The value of the first response header called name (any case), or NULL. In the result's arena. */
 SB_NONNULL_ALL const char *sb_fetch_header(const struct sb_fetch_result *result, const char *name);
+
+/* Likewise of the next one behind previous, a value this gave for the same name; NULL: the first.
+ */
+SB_NONNULL(1, 2)
+const char *sb_fetch_header_next(const struct sb_fetch_result *result, const char *name,
+                                 const char *previous);
 
 /* What log and metrics call it: "ok", "status", ... */
 SB_RETURNS_NONNULL const char *sb_fetch_outcome_name(enum sb_fetch_outcome outcome);

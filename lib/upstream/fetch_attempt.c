@@ -93,8 +93,8 @@ const char *sb_fetch_request_flaw(const struct sb_fetch_request *request)
             !is_line(request->headers[i].value))
             return "a header has a character it may not have";
     }
-    if (!is_line(request->content_type))
-        return "the content type has a control character";
+    if (!is_line(request->content_type) || !is_line(request->connect_to))
+        return "the content type or the peer has a control character";
     const char *flaw = body_flaw(request);
     return flaw == NULL ? url_flaw(request) : flaw;
 }
@@ -231,6 +231,20 @@ static bool set_manners(CURL *easy)
            curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;
 }
 
+/* "::HOST:PORT" stands for every host and port a URL may have. */
+static bool set_connect(struct sb_fetch_call *call)
+{
+    char *line = NULL;
+    if (call->request.connect_to == NULL)
+        return true;
+    if (asprintf(&line, "::%s", call->request.connect_to) < 0)
+        return false;
+    call->connect_list = curl_slist_append(NULL, line);
+    free(line);
+    return call->connect_list != NULL &&
+           curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_list) == CURLE_OK;
+}
+
 static bool set_target(struct sb_fetch_call *call)
 {
     CURL *easy = call->easy;
@@ -251,7 +265,7 @@ bool sb_fetch_attempt_open(struct sb_fetch_call *call)
 {
     call->easy = curl_easy_init();
     call->tls = is_tls(call->request.url);
-    if (call->easy != NULL && set_manners(call->easy) && set_target(call) &&
+    if (call->easy != NULL && set_manners(call->easy) && set_target(call) && set_connect(call) &&
         sb_fetch_process_share(call->easy) && sb_fetch_send_set(call) &&
         set_method(call->easy, call->request.method) && set_headers(call) &&
         sb_fetch_receive_set(call))
@@ -267,9 +281,11 @@ void sb_fetch_attempt_close(struct sb_fetch_call *call)
     for (struct curl_slist *at = call->header_list; at != NULL; at = at->next)
         sb_wipe(at->data, strlen(at->data)); /* keys */
     curl_slist_free_all(call->header_list);
+    curl_slist_free_all(call->connect_list);
     free(call->readers);
     call->easy = NULL;
     call->mime = NULL;
     call->header_list = NULL;
+    call->connect_list = NULL;
     call->readers = NULL;
 }

@@ -38,7 +38,7 @@ struct sb_fetch_call {
 
     /* Of the attempt. */
     CURL *easy; /* NULL: none */
-    struct curl_slist *header_list;
+    struct curl_slist *header_list, *connect_list;
     curl_mime *mime;
     struct sb_fetch_reader *readers; /* of its sources */
     int64_t heard_us;                /* when a byte moved last; 0: not connected yet */

@@ -135,15 +135,22 @@ bool sb_fetch_receive_set(struct sb_fetch_call *call)
            curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
 }
 
-const char *sb_fetch_header(const struct sb_fetch_result *result, const char *name)
+const char *sb_fetch_header_next(const struct sb_fetch_result *result, const char *name,
+                                 const char *previous)
 {
-    const char *at = result->headers;
-    const char *end = at + result->headers_length;
-    while (result->headers_length > 0 && at < end) {
+    if (result->headers_length == 0)
+        return NULL;
+    const char *at = previous == NULL ? result->headers : previous + strlen(previous) + 1;
+    while (at < result->headers + result->headers_length) {
         const char *value = at + strlen(at) + 1;
         if (strcasecmp(at, name) == 0)
             return value;
         at = value + strlen(value) + 1;
     }
     return NULL;
+}
+
+const char *sb_fetch_header(const struct sb_fetch_result *result, const char *name)
+{
+    return sb_fetch_header_next(result, name, NULL);
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
+import { eventually } from './support/poll.mjs';
 import { ends, serve } from './support/server.mjs';
 
-const server = await serve();
+const server = await serve({ RATE_LIMIT_HEALTH_STREAM: 'off' });
 
 test('health reports status, version, time and uptime', async () => {
     const before = Date.now();
@@ -75,6 +77,28 @@ test('an unknown parameter in the query does not matter where none is taken', as
 
 test('an Authorization header is not looked at', async () => {
     assert.equal((await server.call('/api/health', { token: 'whatever' })).status, 200);
+});
+
+/** What arrives of a stream while its second event has not, "" where both arrive together. */
+function beforeSecond() {
+    return new Promise((resolve, reject) => {
+        let text = '';
+        const socket = net.connect(server.port, '127.0.0.1');
+        socket.write('GET /api/health/stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+        socket.on('error', reject);
+        socket.on('data', (part) => {
+            const before = text;
+            text += part.toString('latin1');
+            if (text.includes('event: second')) resolve(before.includes('event: first') ? before : '');
+        });
+        socket.on('close', () => reject(new Error(`it ended without a second event: ${text}`)));
+    });
+}
+
+test('stream sends its first event before there is a second', async () => {
+    const response = await server.call('/api/health/stream');
+    assert.match(response.text, /^event: first\ndata: \{"time":"[^"]+"\}\n\nevent: second\ndata: \{"time":"[^"]+"\}\n\n$/);
+    await eventually('the first event arrives alone', beforeSecond);
 });
 
 ends(server);

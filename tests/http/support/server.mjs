@@ -133,13 +133,14 @@ export class Installation {
     }
 }
 
+/** etc: the directory of serve.sh and snippets where it is not the checkout's own. */
 export class Server extends Installation {
     async start() {
         this.port = await freePort();
         const arguments_ = [kind, this.port, this.envFile, path.join(this.directory, 'cgi-bin')];
         this.said = '';
         let ready = false;
-        this.child = spawn(path.join(root, 'etc/serve.sh'), arguments_,
+        this.child = spawn(path.join(this.etc ?? path.join(root, 'etc'), 'serve.sh'), arguments_,
                            { stdio: ['ignore', 'pipe', 'pipe'] });
         running.add(this.child);
         this.ended = new Promise((resolve) => this.child.on('exit', (code) => {

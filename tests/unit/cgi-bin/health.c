@@ -130,3 +130,39 @@ Test(health, has_its_own_limit)
     call_site_open(&site, &sb_endpoint);
     cr_assert_str_eq(call_header(GET("/api/health"), "RateLimit-Policy"), "\"health\";q=300;w=60");
 }
+
+/* The milliseconds within its minute of the time in an event: "...T02:12:32.696Z". */
+static int ms_of_minute(const char *event)
+{
+    const char *point = strchr(event, '.');
+    cr_assert_not_null(point);
+    return (int)(strtol(point - 2, NULL, 10) * 1000 + strtol(point + 1, NULL, 10));
+}
+
+Test(health, stream_sends_two_events_with_a_pause_between_their_times)
+{
+    call_site_open(&site, &sb_endpoint);
+    const struct call_answer *answer = GET("/api/health/stream");
+    cr_assert_eq(answer->status, 200);
+    cr_assert_str_eq(call_header(answer, "Content-Type"), "text/event-stream");
+    cr_assert_str_eq(call_header(answer, "X-Accel-Buffering"), "no");
+    const char *first = strstr(answer->body, "event: first\ndata: {\"time\":\"");
+    const char *second = strstr(answer->body, "\"}\n\nevent: second\ndata: {\"time\":\"");
+    cr_assert(first == answer->body && second != NULL, "%s", answer->body);
+    cr_assert_geq((ms_of_minute(second) - ms_of_minute(first) + 60000) % 60000, 300);
+}
+
+Test(health, stream_ends_early_for_a_client_that_has_gone)
+{
+    call_site_open(&site, &sb_endpoint);
+    int64_t start_us = sb_clock_mono_us();
+    call_send(&site, &(struct call){.target = "/api/health/stream", .hang_up = true});
+    cr_assert_lt(sb_clock_mono_us() - start_us, 300000);
+}
+
+Test(health, stream_has_a_limit_of_its_own_and_a_lower_one)
+{
+    call_site_open(&site, &sb_endpoint);
+    cr_assert_str_eq(call_header(GET("/api/health/stream"), "RateLimit-Policy"),
+                     "\"health-stream\";q=10;w=60");
+}
