@@ -113,7 +113,7 @@ PACKAGES_RUN := ca-certificates lighttpd curl jq acl procps
 PACKAGES_TEST := apache2 libapache2-mod-fcgid nginx-light spawn-fcgi libcriterion-dev clang-format \
                  clang-tidy shellcheck logrotate nodejs node-ajv python3 psmisc sqlite3 \
                  openssl libasan8 libubsan1 git ffmpeg flite pocketsphinx \
-                 pocketsphinx-en-us jose
+                 pocketsphinx-en-us jose prometheus
 # npm comes with some builds of Node.js, and is a package of its own for Debian's.
 PACKAGES_TEST += $(if $(shell command -v npm),,npm)
 PACKAGES_BENCH := wrk php-fpm php-sqlite3
@@ -200,10 +200,14 @@ robust: all $(NODE_MODULES)
 lint: all
 	@tests/lint $(BUILD)
 
+# The alert rules for Prometheus.
+rules:
+	@tests/ops/rules
+
 check: deps-check
 	@[ "$$(id -u)" = 0 ] || { echo "make check serves as other users: run it as root" >&2; exit 1; }
 	@$(MAKE) all
-	@$(MAKE) lint
+	@$(MAKE) lint rules
 	@$(MAKE) unit replay
 	@$(MAKE) MODE=asan unit replay
 	@$(MAKE) http robust
@@ -234,5 +238,5 @@ install: all
 clean:
 	rm -rf build tests/node_modules
 
-.PHONY: all deps deps-check deps-bench deps-fuzz run serve docs unit replay http robust lint check fuzz \
+.PHONY: all deps deps-check deps-bench deps-fuzz run serve docs unit replay http robust lint rules check fuzz \
         bench install clean
