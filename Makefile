@@ -45,8 +45,11 @@ LDFLAGS += -fsanitize=address,undefined
 else ifeq ($(MODE),tsan)
 CFLAGS += -O1 -fsanitize=thread
 LDFLAGS += -fsanitize=thread
+else ifeq ($(MODE),coverage)
+CFLAGS += -O0 --coverage -fprofile-update=atomic
+LDFLAGS += --coverage
 else
-$(error MODE is release, asan or tsan)
+$(error MODE is release, asan, tsan or coverage)
 endif
 
 # --- What there is -------------------------------------------------------------------------------
@@ -113,11 +116,12 @@ PACKAGES_RUN := ca-certificates lighttpd curl jq acl procps
 PACKAGES_TEST := apache2 libapache2-mod-fcgid nginx-light spawn-fcgi libcriterion-dev clang-format \
                  clang-tidy shellcheck logrotate nodejs node-ajv python3 psmisc sqlite3 \
                  openssl libasan8 libubsan1 git ffmpeg flite pocketsphinx pocketsphinx-en-us jose \
-                 faketime
+                 faketime prometheus
 # npm comes with some builds of Node.js, and is a package of its own for Debian's.
 PACKAGES_TEST += $(if $(shell command -v npm),,npm)
 PACKAGES_BENCH := wrk php-fpm php-sqlite3
 PACKAGES_FUZZ := clang libclang-rt-14-dev
+PACKAGES_COVERAGE := gcovr
 
 # Installs those of the packages in $(1) that are missing. While it does, policy-rc.d keeps packaged
 # services from starting: a web server on port 80 is not what was asked for.
@@ -156,6 +160,9 @@ deps-bench:
 deps-fuzz:
 	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_FUZZ))
 
+deps-coverage:
+	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_COVERAGE))
+
 # --- Serving -------------------------------------------------------------------------------------
 
 # A demo that needs no configuration: everything it makes lies below build/demo.
@@ -181,7 +188,9 @@ docs: all
 
 # --- Tests ---------------------------------------------------------------------------------------
 
-unit: $(UNITS)
+units: $(UNITS)
+
+unit: units
 	@tests/run-units $(UNITS)
 
 replay: $(REPLAYS)
@@ -200,14 +209,23 @@ robust: all $(NODE_MODULES)
 lint: all
 	@tests/lint $(BUILD)
 
+# The alert rules for Prometheus.
+rules:
+	@tests/ops/rules
+
 check: deps-check
 	@[ "$$(id -u)" = 0 ] || { echo "make check serves as other users: run it as root" >&2; exit 1; }
 	@$(MAKE) all
-	@$(MAKE) lint
+	@$(MAKE) lint rules
 	@$(MAKE) unit replay
 	@$(MAKE) MODE=asan unit replay
 	@$(MAKE) http robust
 	@echo "make check: all passed"
+
+# The lines of lib/ that tests run, and a floor below them.
+coverage: deps-coverage
+	@$(MAKE) MODE=coverage all units
+	@tests/ops/coverage build/coverage
 
 fuzz: deps-fuzz
 	@tests/fuzz/run $(or $(SECONDS),60) $(FUZZERS)
@@ -234,5 +252,5 @@ install: all
 clean:
 	rm -rf build tests/node_modules
 
-.PHONY: all deps deps-check deps-bench deps-fuzz run serve docs unit replay http robust lint check fuzz \
-        bench install clean
+.PHONY: all deps deps-check deps-bench deps-fuzz deps-coverage run serve docs units unit replay http \
+        robust lint rules check coverage fuzz bench install clean

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "endpoint/endpoint.h"
 
 enum { CHECK_LIMIT_MS = 1000, CACHE_MS = 1000, DISK_MIN_MIB = 64, STREAM_PAUSE_MS = 300 };
@@ -156,13 +157,17 @@ static bool counters_ok(struct sb_request *request)
     return sb_request_counters_ok(request); /* the runtime logs why not */
 }
 
-static void run(struct sb_request *request, bool (*check)(struct sb_request *),
+static void run(struct sb_request *request, const char *name, bool (*check)(struct sb_request *),
                 struct check *result)
 {
     int64_t start_us = sb_clock_mono_us();
     bool ok = check(request);
     int64_t duration_ms = (sb_clock_mono_us() - start_us) / 1000;
-    *result = (struct check){ok && duration_ms <= CHECK_LIMIT_MS ? "ok" : "fail", duration_ms};
+    ok = ok && duration_ms <= CHECK_LIMIT_MS;
+    *result = (struct check){ok ? "ok" : "fail", duration_ms};
+    /* Both from the start, so that a first failure is seen as an increase. */
+    sb_metrics_add(SB_METRIC_READY_CHECKS, SB_LABELS({"check", name}, {"outcome", "ok"}), ok);
+    sb_metrics_add(SB_METRIC_READY_CHECKS, SB_LABELS({"check", name}, {"outcome", "fail"}), !ok);
 }
 
 /* The last report: monitors that ask more often than once a second share it. */
@@ -178,10 +183,10 @@ static enum sb_error ready(struct sb_request *request, const void *in, void *out
     struct ready_output *output = out;
     pthread_mutex_lock(&cache.lock);
     if (cache.made_us == 0 || sb_clock_mono_us() - cache.made_us >= (int64_t)CACHE_MS * 1000) {
-        run(request, configuration_ok, &cache.report.configuration);
-        run(request, database_ok, &cache.report.database);
-        run(request, disk_ok, &cache.report.disk);
-        run(request, counters_ok, &cache.report.counters);
+        run(request, "configuration", configuration_ok, &cache.report.configuration);
+        run(request, "database", database_ok, &cache.report.database);
+        run(request, "disk", disk_ok, &cache.report.disk);
+        run(request, "counters", counters_ok, &cache.report.counters);
         cache.made_us = sb_clock_mono_us();
     }
     output->checks = cache.report;

@@ -6,7 +6,9 @@
 
 #include "base/shared_file.h"
 
-enum { LAYOUT = 3, SERIES_MAX = 1024, VALUES = 16, LABEL_WORDS = SB_METRICS_LABELS_SIZE / 8 };
+/* The numbers of metrics are part of the layout: another table is another layout. */
+enum { LAYOUT = 3 << 16 | SB_METRIC__MAX, SERIES_MAX = 1024, VALUES = 16 };
+enum { LABEL_WORDS = SB_METRICS_LABELS_SIZE / 8 };
 
 /* A place is free while its tag is 0. The tag, a keyed hash of metric and labels, is the series'
  * identity and is set by one compare-and-swap, so that no process ever waits for another and none
@@ -17,7 +19,8 @@ struct series {
     _Atomic uint32_t named;
     _Atomic uint32_t metric;
     _Atomic uint64_t labels[LABEL_WORDS];
-    /* A counter uses value 0. A histogram: one for each bound, then beyond the last, then sum. */
+    /* A counter or gauge uses value 0. A histogram: one for each bound, then beyond the last, then
+     * sum. */
     _Atomic uint64_t values[VALUES];
 };
 _Static_assert(SB_METRICS_LABELS_SIZE % 8 == 0, "labels are whole words");
@@ -32,7 +35,8 @@ struct file {
     struct series series[SERIES_MAX];
 };
 
-enum kind { COUNTER, HISTOGRAM };
+enum kind { COUNTER, GAUGE, HISTOGRAM };
+static const char *const kinds[] = {"counter", "gauge", "histogram"};
 
 static const struct family {
     const char *name, *help;
@@ -59,8 +63,28 @@ static const struct family {
     [SB_METRIC_UPSTREAM_DURATION] = {"switchboard_upstream_request_duration_seconds",
                                      "Their time from the start to the last byte, with retries.",
                                      HISTOGRAM},
+    [SB_METRIC_READY_CHECKS] = {"switchboard_ready_checks_total",
+                                "Checks of /api/health/ready by outcome.", COUNTER},
+    [SB_METRIC_STARTS] = {"switchboard_process_starts_total", "Starts of endpoints.", COUNTER},
+    [SB_METRIC_START_TIME] = {"switchboard_process_start_time_seconds",
+                              "When an endpoint's youngest process started.", GAUGE},
     [SB_METRIC_DROPPED] = {"switchboard_metrics_dropped_total",
                            "Counts lost because the metrics file is full.", COUNTER},
+};
+
+static const struct {
+    enum sb_metric metric;
+    const char *labels;
+} standing[] = {
+    {SB_METRIC_DROPPED, ""}, /* first: a place of its own while there is one */
+    {SB_METRIC_RATE_EVICTIONS, ""},
+    {SB_METRIC_WRITES, "outcome=\"ok\""},
+    {SB_METRIC_WRITES, "outcome=\"refused\""},
+    {SB_METRIC_WRITES, "outcome=\"failed\""},
+    {SB_METRIC_WRITES, "outcome=\"late\""},
+    {SB_METRIC_WRITE_BATCHES, ""},
+    {SB_METRIC_CHECKPOINTS, ""},
+    {SB_METRIC_CONNECTIONS_BAD, ""},
 };
 
 static const uint64_t bounds_us[] = {500,    1000,   2500,   5000,    10000,   25000,   50000,
@@ -78,8 +102,34 @@ bool sb_metrics_open(const char *run_dir)
     file = sb_shared_file_map(run_dir, "metrics", LAYOUT, sizeof *file);
     if (file == NULL)
         return false;
-    sb_metrics_add(SB_METRIC_DROPPED, "", 0); /* a place of its own while there is one */
+    for (size_t i = 0; i < SB_COUNT(standing); i++)
+        sb_metrics_add(standing[i].metric, standing[i].labels, 0);
     return true;
+}
+
+static void add_escaped(struct sb_buf *buf, const char *value)
+{
+    for (; *value != '\0'; value++) {
+        if (*value == '\n')
+            sb_buf_add_text(buf, "\\n");
+        else if (*value == '"' || *value == '\\')
+            sb_buf_add_format(buf, "\\%c", *value);
+        else
+            sb_buf_add_char(buf, *value);
+    }
+}
+
+const char *sb_metrics_labels(char text[static SB_METRICS_LABELS_SIZE],
+                              const struct sb_metrics_label *labels)
+{
+    struct sb_buf buf;
+    sb_buf_init_fixed(&buf, text, SB_METRICS_LABELS_SIZE);
+    for (const struct sb_metrics_label *label = labels; label->name != NULL; label++) {
+        sb_buf_add_format(&buf, "%s%s=\"", label == labels ? "" : ",", label->name);
+        add_escaped(&buf, label->value);
+        sb_buf_add_char(&buf, '"');
+    }
+    return sb_buf_ok(&buf) ? text : "overflow=\"true\"";
 }
 
 static void write_name(struct series *series, const struct name *name)
@@ -149,6 +199,13 @@ void sb_metrics_add(enum sb_metric metric, const char *labels, uint64_t amount)
         count(series, 0, amount);
 }
 
+void sb_metrics_set(enum sb_metric metric, const char *labels, uint64_t value)
+{
+    struct series *series = find_or_drop(metric, labels);
+    if (series != NULL)
+        atomic_store_explicit(&series->values[0], value, memory_order_relaxed);
+}
+
 void sb_metrics_observe(enum sb_metric metric, const char *labels, uint64_t value_us)
 {
     struct series *series = find_or_drop(metric, labels);
@@ -167,8 +224,8 @@ uint64_t sb_metrics_value(enum sb_metric metric, const char *labels)
     return series == NULL ? 0 : atomic_load(&series->values[0]);
 }
 
-static void write_counter(struct sb_buf *out, const struct family *family, const char *labels,
-                          struct series *series)
+static void write_value(struct sb_buf *out, const struct family *family, const char *labels,
+                        struct series *series)
 {
     sb_buf_add_text(out, family->name);
     if (*labels != '\0')
@@ -195,27 +252,40 @@ static void write_histogram(struct sb_buf *out, const struct family *family, con
 static void write_family(struct sb_buf *out, enum sb_metric metric)
 {
     const struct family *family = &families[metric];
-    bool headed = false;
+    sb_buf_add_format(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help, family->name,
+                      kinds[family->kind]);
     for (size_t i = 0; i < SERIES_MAX; i++) {
         struct series *series = &file->series[i];
         char labels[SB_METRICS_LABELS_SIZE];
         if (!read_name(series, metric, labels))
             continue;
-        if (!headed)
-            sb_buf_add_format(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help,
-                              family->name, family->kind == COUNTER ? "counter" : "histogram");
-        headed = true;
-        if (family->kind == COUNTER)
-            write_counter(out, family, labels, series);
-        else
+        if (family->kind == HISTOGRAM)
             write_histogram(out, family, labels, series);
+        else
+            write_value(out, family, labels, series);
     }
+}
+
+/* What is no series: known without counting. */
+static void write_facts(struct sb_buf *out)
+{
+    int64_t made_ms = file->header.made_ms;
+    sb_buf_add_text(out, "# HELP switchboard_build_info The version of the program that answers.\n"
+                         "# TYPE switchboard_build_info gauge\n"
+                         "switchboard_build_info{version=\"" SB_VERSION "\"} 1\n");
+    sb_buf_add_format(out,
+                      "# HELP switchboard_metrics_start_time_seconds When counting began, with all "
+                      "counters at 0.\n"
+                      "# TYPE switchboard_metrics_start_time_seconds gauge\n"
+                      "switchboard_metrics_start_time_seconds %" PRId64 ".%03" PRId64 "\n",
+                      made_ms / 1000, made_ms % 1000);
 }
 
 void sb_metrics_write(struct sb_buf *out)
 {
     if (file == NULL)
         return;
+    write_facts(out);
     for (enum sb_metric metric = 0; metric < SB_METRIC__MAX; metric++)
         write_family(out, metric);
 }

@@ -58,12 +58,10 @@ static enum sb_error check_origin(struct sb_pipeline *p)
     if (p->origin != SB_ORIGIN_DENIED)
         return SB_OK;
     bool enforced = !p->request.config->cors_report_only;
-    char labels[SB_METRICS_LABELS_SIZE];
-    struct sb_buf text;
-    sb_buf_init_fixed(&text, labels, sizeof labels);
-    sb_buf_add_format(&text, "endpoint=\"%s\",enforced=\"%s\"", p->worker->runtime->endpoint->name,
-                      enforced ? "true" : "false");
-    sb_metrics_add(SB_METRIC_ORIGIN_DENIED, labels, 1);
+    sb_metrics_add(SB_METRIC_ORIGIN_DENIED,
+                   SB_LABELS({"endpoint", p->worker->runtime->endpoint->name},
+                             {"enforced", enforced ? "true" : "false"}),
+                   1);
     SB_LOG(SB_LOG_WARN, "origin.denied", p->trace_id, SB_LOG_TEXT("origin", p->head.origin),
            SB_LOG_TEXT("enforced", enforced ? "true" : "false"));
     p->refusal = "the origin is not allowed";
@@ -105,11 +103,7 @@ static enum sb_error demand_origin(struct sb_pipeline *p)
 
 static enum sb_error refuse(struct sb_pipeline *p, enum sb_error error, const char *reason)
 {
-    char labels[SB_METRICS_LABELS_SIZE];
-    struct sb_buf text;
-    sb_buf_init_fixed(&text, labels, sizeof labels);
-    sb_buf_add_format(&text, "reason=\"%s\"", reason);
-    sb_metrics_add(SB_METRIC_AUTH_REFUSED, labels, 1);
+    sb_metrics_add(SB_METRIC_AUTH_REFUSED, SB_LABELS({"reason", reason}), 1);
     p->refusal = reason;
     return sb_limit_refused(p, error);
 }

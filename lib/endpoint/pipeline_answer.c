@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "access/audit.h"
@@ -145,17 +146,16 @@ static const char *route_text(const struct sb_pipeline *p)
 
 static void count(const struct sb_pipeline *p, int64_t duration_us)
 {
-    char labels[SB_METRICS_LABELS_SIZE];
-    struct sb_buf text;
     const char *endpoint = p->worker->runtime->endpoint->name;
     const char *method = sb_method_name(p->head.method);
-    sb_buf_init_fixed(&text, labels, sizeof labels);
-    sb_buf_add_format(&text, "endpoint=\"%s\",method=\"%s\",status=\"%d\"", endpoint,
-                      *method == '\0' ? "OTHER" : method, p->response.status);
-    sb_metrics_add(SB_METRIC_REQUESTS, labels, 1);
-    text.length = 0;
-    sb_buf_add_format(&text, "endpoint=\"%s\"", endpoint);
-    sb_metrics_observe(SB_METRIC_REQUEST_DURATION, labels, (uint64_t)duration_us);
+    char status[12];
+    snprintf(status, sizeof status, "%d", p->response.status);
+    sb_metrics_add(SB_METRIC_REQUESTS,
+                   SB_LABELS({"endpoint", endpoint}, {"method", *method == '\0' ? "OTHER" : method},
+                             {"status", status}),
+                   1);
+    sb_metrics_observe(SB_METRIC_REQUEST_DURATION, SB_LABELS({"endpoint", endpoint}),
+                       (uint64_t)duration_us);
 }
 
 static void record(struct sb_pipeline *p, enum sb_error error)

@@ -39,11 +39,7 @@ static void add_headers(struct sb_pipeline *p, const struct sb_rate_policy *poli
 
 static enum sb_error refuse(struct sb_pipeline *p, const struct sb_rate_policy *policy)
 {
-    char labels[SB_METRICS_LABELS_SIZE];
-    struct sb_buf text;
-    sb_buf_init_fixed(&text, labels, sizeof labels);
-    sb_buf_add_format(&text, "policy=\"%s\"", policy->name);
-    sb_metrics_add(SB_METRIC_RATE_LIMITED, labels, 1);
+    sb_metrics_add(SB_METRIC_RATE_LIMITED, SB_LABELS({"policy", policy->name}), 1);
     p->refusal = sb_arena_printf(p->request.arena, "rate limit %s", policy->name);
     p->message = sb_arena_printf(
         p->request.arena, "Too many requests: policy %s allows %lld in %lld s; see Retry-After.",

@@ -110,6 +110,11 @@ static void map_counters(struct sb_runtime *runtime)
     bool limiter = sb_rate_limit_open(run_dir);
     if (!limiter)
         counters_failed("rate_limit.unavailable");
+    if (metrics && limiter) { /* so once in a process */
+        const char *endpoint = SB_LABELS({"endpoint", runtime->endpoint->name});
+        sb_metrics_add(SB_METRIC_STARTS, endpoint, 1);
+        sb_metrics_set(SB_METRIC_START_TIME, endpoint, (uint64_t)sb_clock_now_ms() / 1000);
+    }
     atomic_store(&runtime->counters_ok, metrics && limiter);
 }
 

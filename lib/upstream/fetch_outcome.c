@@ -115,9 +115,7 @@ void sb_fetch_outcome_tell(const struct sb_fetch_call *call, const char *reason)
     const char *outcome = sb_fetch_outcome_name(result->outcome);
     int64_t duration_us = sb_clock_mono_us() - call->started_us;
     enum sb_log_level level = result->outcome == SB_FETCH_OK ? SB_LOG_INFO : SB_LOG_WARN;
-    char labels[SB_METRICS_LABELS_SIZE];
-    snprintf(labels, sizeof labels, "upstream=\"%s\",outcome=\"%s\"", call->request.upstream,
-             outcome);
+    const char *labels = SB_LABELS({"upstream", call->request.upstream}, {"outcome", outcome});
     sb_metrics_add(SB_METRIC_UPSTREAM_REQUESTS, labels, 1);
     sb_metrics_observe(SB_METRIC_UPSTREAM_DURATION, labels, (uint64_t)duration_us);
     SB_LOG(level, "upstream.fetch", call->request.trace_id,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../support/base.h"
 
@@ -40,7 +41,7 @@ static char *written(void)
 struct exposition {
     const char *at;
     char family[128];
-    bool histogram, seen_sample;
+    bool histogram, gauge;
     size_t families, samples;
     /* the histogram series being read */
     char series[256];
@@ -81,7 +82,11 @@ static void read_header(struct exposition *e)
     literal(&e->at, " ");
     word(&e->at, NAME_CHARS, type, sizeof type);
     e->histogram = strcmp(type, "histogram") == 0;
-    cr_assert(e->histogram || strcmp(type, "counter") == 0, "%s", type);
+    e->gauge = strcmp(type, "gauge") == 0;
+    cr_assert(e->histogram || e->gauge || strcmp(type, "counter") == 0, "%s", type);
+    size_t length = strlen(e->family);
+    bool total = length > 6 && strcmp(e->family + length - 6, "_total") == 0;
+    cr_assert_eq(total, !e->histogram && !e->gauge, "%s: counters alone end in _total", e->family);
     literal(&e->at, "\n");
     e->families++;
 }
@@ -150,7 +155,7 @@ static void read_sample(struct exposition *e)
     const char *suffix = name + strlen(e->family);
     if (!e->histogram) {
         cr_assert_str_empty(suffix);
-        cr_assert_null(strchr(value, '.'));
+        cr_assert(e->gauge || strchr(value, '.') == NULL, "counters are whole: %s", value);
         return;
     }
     if (strcmp(suffix, "_bucket") == 0) {
@@ -256,24 +261,87 @@ Test(metrics, a_counter_holds_64_bits)
     free(text);
 }
 
+enum { STANDING = 9, FACTS = 2 }; /* series at 0 from the start; what is no series */
+
+Test(metrics, every_family_is_described_and_standing_series_are_at_0_before_anything_is_counted)
+{
+    char *text = written();
+    struct exposition e = check(text);
+    cr_assert_eq(e.families, SB_METRIC__MAX + FACTS);
+    cr_assert_eq(e.samples, STANDING + FACTS, "%zu", e.samples);
+    assert_line(text, "switchboard_db_writes_total{outcome=\"failed\"} 0");
+    assert_line(text, "switchboard_metrics_dropped_total 0");
+    free(text);
+}
+
+Test(metrics, tell_the_version_and_when_counting_began)
+{
+    char *text = written();
+    cr_assert_not_null(strstr(text, "\nswitchboard_build_info{version=\"" SB_VERSION "\"} 1\n"));
+    const char *name = "\nswitchboard_metrics_start_time_seconds ";
+    const char *line = strstr(text, name);
+    cr_assert_not_null(line);
+    double began_s = strtod(line + strlen(name), NULL), now_s = (double)time(NULL);
+    cr_assert(began_s > now_s - 60 && began_s < now_s + 2, "%f", began_s);
+    free(text);
+}
+
+Test(metrics, a_gauge_is_what_it_was_set_to_last)
+{
+    sb_metrics_set(SB_METRIC_START_TIME, "endpoint=\"a\"", 1800000000);
+    sb_metrics_set(SB_METRIC_START_TIME, "endpoint=\"a\"", 5);
+    char *text = written();
+    check(text);
+    assert_line(text, "switchboard_process_start_time_seconds{endpoint=\"a\"} 5");
+    free(text);
+}
+
+Test(metrics, label_values_are_escaped)
+{
+    char text[SB_METRICS_LABELS_SIZE];
+    const struct sb_metrics_label labels[] = {{"a", "x\"y\\z\n"}, {"b", ""}, {NULL, NULL}};
+    cr_assert_str_eq(sb_metrics_labels(text, labels), "a=\"x\\\"y\\\\z\\n\",b=\"\"");
+    cr_assert_str_eq(SB_LABELS({"a", "1"}), "a=\"1\"");
+}
+
+Test(metrics, labels_that_do_not_fit_become_one_well_formed_overflow)
+{
+    char value[SB_METRICS_LABELS_SIZE];
+    memset(value, 'x', sizeof value);
+    value[SB_METRICS_LABELS_SIZE - 1 - 4] = '\0'; /* a="" */
+    cr_assert_eq(strlen(SB_LABELS({"a", value})), SB_METRICS_LABELS_SIZE - 1);
+    cr_assert_str_eq(SB_LABELS({"ab", value}), "overflow=\"true\"");
+    cr_assert_str_eq(SB_LABELS({"a", value}, {"b", "1"}), "overflow=\"true\"");
+}
+
+static bool is_histogram(enum sb_metric metric)
+{
+    return metric == SB_METRIC_REQUEST_DURATION || metric == SB_METRIC_UPSTREAM_DURATION;
+}
+
 Test(metrics, every_family_is_written_in_the_exposition_format)
 {
+    char *fresh = written();
+    size_t before = check(fresh).samples, histograms = 0;
+    free(fresh);
     for (int metric = 0; metric < SB_METRIC__MAX; metric++) {
-        if (metric == SB_METRIC_REQUEST_DURATION || metric == SB_METRIC_UPSTREAM_DURATION) {
-            sb_metrics_observe((enum sb_metric)metric, "", 1);
+        if (is_histogram((enum sb_metric)metric)) {
+            histograms++;
+            sb_metrics_observe((enum sb_metric)metric, "endpoint=\"c\"", 1);
             sb_metrics_observe((enum sb_metric)metric, "endpoint=\"a\"", 700);
             sb_metrics_observe((enum sb_metric)metric, "endpoint=\"b\",kind=\"x\"", 99999999);
         } else {
-            sb_metrics_add((enum sb_metric)metric, "", 1);
+            sb_metrics_add((enum sb_metric)metric, "endpoint=\"b\"", 1);
             sb_metrics_add((enum sb_metric)metric, "endpoint=\"a\"", 2);
             sb_metrics_add((enum sb_metric)metric, "endpoint=\"a\",status=\"200\"", 3);
         }
     }
     char *text = written();
     struct exposition e = check(text);
-    cr_assert_eq(e.families, SB_METRIC__MAX);
-    cr_assert_eq(e.samples, 3 * (SB_METRIC__MAX - 2) + 2 * 3 * 16, "%zu", e.samples);
-    assert_line(text, "switchboard_http_requests_total 1");
+    cr_assert_eq(e.families, SB_METRIC__MAX + FACTS);
+    size_t values = SB_METRIC__MAX - histograms;
+    cr_assert_eq(e.samples, before + 3 * values + 3 * 16 * histograms, "%zu", e.samples);
+    assert_line(text, "switchboard_http_requests_total{endpoint=\"b\"} 1");
     assert_line(text, "switchboard_http_requests_total{endpoint=\"a\",status=\"200\"} 3");
     free(text);
 }
@@ -412,7 +480,7 @@ Test(metrics, when_the_file_is_full_counts_are_dropped_and_that_is_counted)
         sb_metrics_add(SB_METRIC_RATE_LIMITED, labels, 1);
         kept += sb_metrics_value(SB_METRIC_RATE_LIMITED, labels);
     }
-    cr_assert_eq(kept, 1023, "one of the 1,024 places is the dropped counter's: %zu", kept);
+    cr_assert_eq(kept, 1024 - STANDING, "%zu", kept);
     cr_assert_eq(sb_metrics_value(SB_METRIC_DROPPED, ""), SERIES - kept);
     sb_metrics_add(SB_METRIC_RATE_LIMITED, "policy=\"0\"", 1);
     cr_assert_eq(sb_metrics_value(SB_METRIC_RATE_LIMITED, "policy=\"0\""), 2,

@@ -5,6 +5,7 @@
 
 #include "../support/call.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 
 static struct call_site site;
 
@@ -114,6 +115,36 @@ Test(health, a_report_is_shared_for_a_second)
     const struct call_answer *answer = GET("/api/health/ready");
     if (sb_clock_mono_us() - start_us < 900000)
         cr_assert_eq(answer->status, 200);
+}
+
+static uint64_t checked(const char *labels)
+{
+    return sb_metrics_value(SB_METRIC_READY_CHECKS, labels);
+}
+
+Test(health, the_outcome_of_each_check_is_counted)
+{
+    call_site_open(&site, &sb_endpoint);
+    unlink(call_path(&site, "state/switchboard.db"));
+    GET("/api/health/ready");
+    cr_assert_eq(checked("check=\"database\",outcome=\"fail\""), 1);
+    cr_assert_eq(checked("check=\"database\",outcome=\"ok\""), 0);
+    cr_assert_eq(checked("check=\"disk\",outcome=\"ok\""), 1);
+    cr_assert_eq(checked("check=\"disk\",outcome=\"fail\""), 0);
+    cr_assert_eq(checked("check=\"configuration\",outcome=\"ok\""), 1);
+    cr_assert_eq(checked("check=\"counters\",outcome=\"ok\""), 1);
+}
+
+Test(health, a_first_failure_is_seen_as_an_increase)
+{
+    call_site_open(&site, &sb_endpoint);
+    GET("/api/health/ready");
+    struct sb_buf text;
+    sb_buf_init(&text, NULL, 1024 * 1024);
+    sb_metrics_write(&text);
+    cr_assert_not_null(strstr(
+        text.data, "switchboard_ready_checks_total{check=\"database\",outcome=\"fail\"} 0\n"));
+    sb_buf_free(&text);
 }
 
 Test(health, answers_without_the_limiter)

@@ -1,12 +1,15 @@
 #include "endpoint/runtime.h"
 
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "../support/call.h"
+#include "base/clock.h"
+#include "base/metrics.h"
 
 struct thing {
     const char *name;
@@ -209,6 +212,22 @@ Test(runtime_open, counters_are_found_once_their_directory_appears)
     site.runtime.counters_tried_us -= 1000000;
     sb_runtime_map_counters(&site.runtime);
     cr_assert(site.runtime.counters_ok);
+}
+
+Test(runtime_open, a_start_is_counted_once_even_if_the_counters_come_late)
+{
+    const char *run_dir = call_path(&site, "late");
+    setenv("RUN_DIR", run_dir, 1);
+    call_site_open(&site, &public_endpoint);
+    cr_assert_eq(mkdir(run_dir, 0700), 0);
+    for (int i = 0; i < 3; i++) {
+        site.runtime.counters_tried_us -= 1000000;
+        sb_runtime_map_counters(&site.runtime);
+    }
+    cr_assert_eq(sb_metrics_value(SB_METRIC_STARTS, "endpoint=\"public\""), 1);
+    uint64_t started_s = sb_metrics_value(SB_METRIC_START_TIME, "endpoint=\"public\"");
+    uint64_t now_s = (uint64_t)sb_clock_now_ms() / 1000;
+    cr_assert(started_s <= now_s && started_s > now_s - 60, "%" PRIu64, started_s);
 }
 
 Test(runtime_open, the_database_is_there_for_those_who_need_it)
