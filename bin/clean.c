@@ -2,42 +2,71 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "store/budgets.h"
 #include "store/idempotency.h"
 #include "store/realtime_calls.h"
+#include "store/sessions.h"
 #include "verb.h"
 
-enum { PORTION = 1000 }; /* rows in one transaction: requests get their turn in between */
+/* Rows in one transaction; a conversation takes its items with it. */
+enum { ROWS = 1000, SESSIONS = 20 };
 static const int64_t day_ms = 86400000;
 
 struct portion {
-    int64_t before_ms, removed;
+    int64_t before_ms, size, removed;
 };
 
 static enum sb_error expire_answers(struct sb_db_conn *tx, void *context)
 {
     struct portion *portion = context;
-    return sb_idempotency_expire(tx, portion->before_ms, PORTION, &portion->removed);
+    return sb_idempotency_expire(tx, portion->before_ms, portion->size, &portion->removed);
 }
 
 static enum sb_error remove_realtime_calls(struct sb_db_conn *tx, void *context)
 {
     struct portion *portion = context;
-    return sb_realtime_calls_remove(tx, portion->before_ms, PORTION, &portion->removed);
+    return sb_realtime_calls_remove(tx, portion->before_ms, portion->size, &portion->removed);
 }
 
-/* Runs closure until it has nothing left to remove, and says how much that was. */
-static enum sb_error clear(const struct command *command, sb_db_closure_fn *closure,
-                           int64_t before_ms, const char *what)
+static enum sb_error expire_sessions(struct sb_db_conn *tx, void *context)
 {
-    struct portion portion = {.before_ms = before_ms};
+    struct portion *portion = context;
+    return sb_sessions_expire(tx, portion->before_ms, portion->size, &portion->removed);
+}
+
+static enum sb_error expire_reservations(struct sb_db_conn *tx, void *context)
+{
+    struct portion *portion = context;
+    return sb_budget_expire(tx, portion->before_ms, portion->size, &portion->removed);
+}
+
+static enum sb_error expire_usage(struct sb_db_conn *tx, void *context)
+{
+    struct portion *portion = context;
+    return sb_usage_expire(tx, portion->before_ms, portion->size, &portion->removed);
+}
+
+/* What is removed, and from when on it is kept: that many days, or what is not over. */
+struct part {
+    const char *what;
+    sb_db_closure_fn *closure;
+    int64_t keep_days;
+    int64_t portion; /* in one transaction: requests get their turn in between */
+};
+
+/* Removes all that there is, and says how much that was. */
+static enum sb_error clear(const struct command *command, const struct part *part, int64_t now_ms)
+{
+    struct portion portion = {.before_ms = now_ms - part->keep_days * day_ms,
+                              .size = part->portion};
     int64_t total = 0;
     enum sb_error error;
     do {
-        error = sb_db_write(command->db, closure, &portion, SB_DB_WRITE_DEADLINE_MS);
+        error = sb_db_write(command->db, part->closure, &portion, SB_DB_WRITE_DEADLINE_MS);
         total += error == SB_OK ? portion.removed : 0;
-    } while (error == SB_OK && portion.removed == PORTION);
+    } while (error == SB_OK && portion.removed == portion.size);
     if (error == SB_OK)
-        printf("%" PRId64 " %s removed\n", total, what);
+        printf("%" PRId64 " %s removed\n", total, part->what);
     return error;
 }
 
@@ -48,12 +77,18 @@ static int clean(int argc, char **argv)
     (void)argv;
     if (!command_open(&command, SB_NEEDS_DB))
         return VERB_FAILED;
+    const struct sb_config *config = command.config;
+    const struct part parts[] = {
+        {"expired answers", expire_answers, 0, ROWS},
+        {"ended realtime calls", remove_realtime_calls, config->realtime_calls_keep_days, ROWS},
+        {"unused conversations", expire_sessions, config->sessions_keep_days, SESSIONS},
+        {"stale reservations", expire_reservations, 0, ROWS},
+        {"days of usage", expire_usage, config->usage_keep_days, ROWS},
+    };
     int64_t now_ms = sb_clock_now_ms();
-    enum sb_error error = clear(&command, expire_answers, now_ms, "expired answers");
-    if (error == SB_OK)
-        error = clear(&command, remove_realtime_calls,
-                      now_ms - command.config->realtime_calls_keep_days * day_ms,
-                      "ended realtime calls");
+    enum sb_error error = SB_OK;
+    for (size_t i = 0; error == SB_OK && i < SB_COUNT(parts); i++)
+        error = clear(&command, &parts[i], now_ms);
     int status = outcome(error, "the database");
     command_close(&command);
     return status;

@@ -253,3 +253,11 @@ enum sb_error sb_principal_find(const struct sb_principal_input *input,
         *reason = answer.reason;
     return answer.error;
 }
+
+const char *sb_principal_owner(struct sb_arena *arena, const struct sb_principal *principal)
+{
+    if (principal->kind == SB_PRINCIPAL_ANONYMOUS)
+        return NULL;
+    const char *kind = principal->kind == SB_PRINCIPAL_VISITOR ? "visitor" : "user";
+    return sb_arena_printf(arena, "%s:%s", kind, principal->user_id);
+}

@@ -52,6 +52,11 @@ SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_principal_find(const struct sb_pri
                                                              struct sb_principal *principal,
                                                              const char **reason);
 
+/* Under what name lib/store keeps what a principal owns: "user:ID" or "visitor:ID", in arena; the
+ * tickets of a user are its own. NULL: out of memory, or anonymous. */
+SB_NONNULL_ALL SB_MUST_CHECK const char *sb_principal_owner(struct sb_arena *arena,
+                                                            const struct sb_principal *principal);
+
 /* Whether header (NULL allowed) is the bearer credential secret, in constant time. */
 SB_NONNULL(2) SB_MUST_CHECK bool sb_principal_bearer_is(const char *header, const char *secret);
 

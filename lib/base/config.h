@@ -58,6 +58,11 @@ struct sb_rate_setting {
     int64_t window_s;
 };
 
+/* What calls to other systems cost; as a budget 0 is unlimited. */
+struct sb_spend {
+    int64_t turns, seconds, tokens; /* seconds of audio */
+};
+
 struct sb_config {
     int64_t app_env; /* enum sb_app_env */
     const char *state_dir, *run_dir, *log_dir;
@@ -95,6 +100,9 @@ struct sb_config {
     const char *elevenlabs_api_key, *elevenlabs_base_url, *elevenlabs_voice_id, *elevenlabs_model;
     const char *decode_command, *stt_command, *tts_command;
     const char *receptionist_file;
+    struct sb_spend budget_user, budget_visitor; /* of each, a day */
+    int64_t budget_site_tokens;                  /* of all, a day; 0: unlimited */
+    int64_t sessions_keep_days, usage_keep_days;
     struct sb_rate_setting *rates;
     size_t rate_count;
     struct sb_arena *arena; /* owns everything above */

@@ -59,15 +59,13 @@ static void replay(struct sb_pipeline *p, const struct wrapped *wrapped)
     p->answered = true;
 }
 
-/* Whose key it is. The call tickets of a user are its own. */
+/* Whose key it is. */
 static const char *subject(const struct sb_pipeline *p)
 {
     const struct sb_principal *principal = &p->request.principal;
     if (principal->kind == SB_PRINCIPAL_ANONYMOUS)
         return sb_arena_printf(p->request.arena, "address:%s", p->address_text);
-    return sb_arena_printf(p->request.arena, "%s:%s",
-                           principal->kind == SB_PRINCIPAL_VISITOR ? "visitor" : "user",
-                           principal->user_id);
+    return sb_principal_owner(p->request.arena, principal);
 }
 
 static enum sb_error write_once(struct sb_pipeline *p, sb_db_closure_fn *closure, void *context)

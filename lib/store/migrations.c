@@ -107,10 +107,57 @@ static const char realtime_calls[] =
     "CREATE INDEX realtime_calls_open ON realtime_calls (expires_at) WHERE ended_at IS NULL;"
     "CREATE INDEX realtime_calls_ended ON realtime_calls (ended_at) WHERE ended_at IS NOT NULL;";
 
+/* A session's id is its owner's ("user:..." or "visitor:...") alone: what others have by that id is
+ * neither seen nor in the way. Items hold long texts and move within their session, so they are
+ * rows in the order they came, and the indexes alone know their places. */
+static const char sessions[] =
+    "CREATE TABLE sessions ("
+    "  key INTEGER PRIMARY KEY,"
+    "  owner TEXT NOT NULL,"
+    "  id TEXT NOT NULL,"
+    "  kind TEXT NOT NULL CHECK (kind IN ('chat', 'voice', 'realtime')),"
+    "  created_at INTEGER NOT NULL,"
+    "  updated_at INTEGER NOT NULL,"
+    "  UNIQUE (owner, id)"
+    ") STRICT;"
+    "CREATE INDEX sessions_by_age ON sessions (owner, created_at, id);"
+    "CREATE INDEX sessions_by_use ON sessions (updated_at);"
+
+    "CREATE TABLE transcript_items ("
+    "  session INTEGER NOT NULL REFERENCES sessions (key) ON DELETE CASCADE,"
+    "  id TEXT NOT NULL,"
+    "  place INTEGER NOT NULL CHECK (place > 0),"
+    "  role TEXT NOT NULL CHECK (role IN ('user', 'assistant')),"
+    "  text TEXT NOT NULL,"
+    "  interrupted INTEGER NOT NULL CHECK (interrupted IN (0, 1)),"
+    "  created_at INTEGER NOT NULL,"
+    "  UNIQUE (session, id)"
+    ") STRICT;"
+    "CREATE INDEX transcript_items_in_order ON transcript_items (session, place);";
+
+/* Days are UTC, counted since 1970. */
+static const char budgets[] = "CREATE TABLE usage ("
+                              "  day INTEGER NOT NULL,"
+                              "  owner TEXT NOT NULL,"
+                              "  turns INTEGER NOT NULL CHECK (turns >= 0),"
+                              "  seconds INTEGER NOT NULL CHECK (seconds >= 0),"
+                              "  tokens INTEGER NOT NULL CHECK (tokens >= 0),"
+                              "  PRIMARY KEY (day, owner)"
+                              ") STRICT, WITHOUT ROWID;"
+
+                              "CREATE TABLE reservations ("
+                              "  id TEXT NOT NULL PRIMARY KEY,"
+                              "  owner TEXT NOT NULL,"
+                              "  day INTEGER NOT NULL,"
+                              "  deadline INTEGER NOT NULL,"
+                              "  turns INTEGER NOT NULL CHECK (turns >= 0),"
+                              "  seconds INTEGER NOT NULL CHECK (seconds >= 0),"
+                              "  tokens INTEGER NOT NULL CHECK (tokens >= 0)"
+                              ") STRICT, WITHOUT ROWID;"
+                              "CREATE INDEX reservations_live ON reservations (deadline);";
+
 const struct sb_migration sb_migrations[] = {
-    {1, people_and_threads},
-    {2, calls},
-    {3, service},
-    {4, realtime_calls},
+    {1, people_and_threads}, {2, calls},    {3, service},
+    {4, realtime_calls},     {5, sessions}, {6, budgets},
 };
 const size_t sb_migration_count = SB_COUNT(sb_migrations);

@@ -463,6 +463,20 @@ Test(principal, accepts_a_visitor_while_the_database_cannot_be_read)
     close_lost_database();
 }
 
+/* Owners. */
+
+Test(principal, owns_under_a_name_of_its_kind)
+{
+    principal = (struct sb_principal){.kind = SB_PRINCIPAL_USER, .user_id = "auth0|ann"};
+    cr_assert_str_eq(sb_principal_owner(arena, &principal), "user:auth0|ann");
+    principal.kind = SB_PRINCIPAL_PARTICIPANT;
+    cr_assert_str_eq(sb_principal_owner(arena, &principal), "user:auth0|ann");
+    principal.kind = SB_PRINCIPAL_VISITOR;
+    cr_assert_str_eq(sb_principal_owner(arena, &principal), "visitor:auth0|ann");
+    principal = (struct sb_principal){.kind = SB_PRINCIPAL_ANONYMOUS};
+    cr_assert_null(sb_principal_owner(arena, &principal));
+}
+
 /* A fixed secret. */
 
 Test(principal, compares_a_fixed_bearer_secret)

@@ -1,0 +1,72 @@
+/* What an owner (sb_principal_owner(): a user or a visitor) may spend a day, UTC: turns, seconds of
+ * audio, tokens; and what was spent. Reserve before each call to another system what it may cost at
+ * most, settle after it what it did cost, nothing if it failed. A reservation that is not settled
+ * by its deadline, of a process that died, counts no more. */
+#ifndef SB_STORE_BUDGETS_H
+#define SB_STORE_BUDGETS_H
+
+#include <stdint.h>
+
+#include "base/config.h"
+#include "store/db.h"
+
+#define SB_BUDGET_SITE "site" /* the owner under whom everybody's usage is summed up */
+
+enum sb_budget {
+    SB_BUDGET_TURNS,
+    SB_BUDGET_SECONDS,
+    SB_BUDGET_TOKENS,
+    SB_BUDGET_SITE_TOKENS, /* of all owners together */
+    SB_BUDGET__MAX
+};
+/* "turns", "seconds", "tokens", "tokens of the whole site"; NULL at the end. */
+extern const char *const sb_budget_names[SB_BUDGET__MAX + 1];
+
+struct sb_reservation {
+    const char *id; /* fresh, of sb_id_make() */
+    const char *owner;
+    struct sb_spend spend; /* what the call may cost at most */
+    int64_t now_ms;
+    int64_t deadline_ms; /* point in time, behind the call's own */
+};
+
+/* Days since 1970, UTC, and when the budgets of the day of now_ms are renewed. */
+int64_t sb_budget_day(int64_t now_ms);
+int64_t sb_budget_renewal_ms(int64_t now_ms);
+
+/* Inside a closure: sets aside reservation->spend, if with what was spent today and what is set
+ * aside it is within *limit (0: unlimited) and site_tokens_max (0: unlimited).
+ * SB_E_BUDGET_EXCEEDED: it is not, *exceeded says which. */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
+sb_budget_reserve(struct sb_db_conn *tx, const struct sb_reservation *reservation,
+                  const struct sb_spend *limit, int64_t site_tokens_max, enum sb_budget *exceeded);
+
+/* Inside a closure: gives the reservation back and counts *real as spent on its day, for the owner
+ * and for the site; once, also if called again. */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
+sb_budget_settle(struct sb_db_conn *tx, const char *reservation_id, const struct sb_spend *real);
+
+/* An owner's day. */
+struct sb_usage {
+    const char *owner;
+    int64_t day;
+    struct sb_spend spent, reserved; /* reserved: what is set aside at the time of asking */
+};
+
+/* Calls each for every owner that spent or set aside something on day (sb_budget_day()), by owner;
+ * each's usage is alive during the call. */
+SB_NONNULL(1, 4)
+SB_MUST_CHECK enum sb_error
+sb_usage_each(struct sb_db_conn *conn, int64_t day, int64_t now_ms,
+              enum sb_error (*each)(const struct sb_usage *usage, void *context), void *context);
+
+/* Inside a closure: deletes at most limit days of usage before the day of before_ms. *removed
+ * counts them. */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_usage_expire(struct sb_db_conn *tx, int64_t before_ms,
+                                                           int64_t limit, int64_t *removed);
+
+/* Inside a closure: deletes at most limit reservations that were due a day before now_ms. */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_budget_expire(struct sb_db_conn *tx, int64_t now_ms,
+                                                            int64_t limit, int64_t *removed);
+
+#endif
