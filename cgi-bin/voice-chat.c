@@ -1,12 +1,20 @@
 /* POST /api/voice-chat: one spoken turn. What is said is written down, answered and spoken, the
  * first clause while the model still thinks of the next. */
+#include <string.h>
+
 #include "base/log.h"
+#include "endpoint/budget.h"
 #include "endpoint/voice_input.h"
 #include "endpoint/voice_output.h"
+#include "endpoint/voice_session.h"
 #include "upstream/local.h"
 #include "upstream/receptionist.h"
 
-enum { DECODE_MS = 15000 };
+enum {
+    DECODE_MS = 15000,
+    STAGES = 4,                       /* the most stage time-outs a turn can last */
+    PCM_SECOND = 2 * SB_AUDIO_RATE_HZ /* bytes */
+};
 
 struct timings {
     int64_t stt_ms, llm_ms, tts_ms, ttfa_ms, total_ms;
@@ -39,99 +47,155 @@ static const struct sb_field output_fields[] = {
     SB_OBJECT(struct output, timings, "timings", timing_fields),
     SB_FIELDS_END};
 
+/* One turn on its way. */
+struct turn {
+    struct sb_request *request;
+    struct sb_voice voice;
+    struct sb_engines engines;
+    struct sb_voice_input input;
+    struct sb_voice_output output;
+    struct sb_voice_session session;
+    struct sb_voice_reply reply;
+    struct sb_budget_hold hold;
+    bool reserved;
+    struct sb_spend real;
+    const char *prompt;
+};
+
 /* A recording must be decodable and hold something before anybody is paid to listen to it. */
-static enum sb_error check_recording(struct sb_request *request, struct sb_voice *voice,
-                                     struct sb_voice_input *input)
+static enum sb_error check_recording(struct turn *turn)
 {
-    struct sb_voice_recording *recording = &input->recording;
+    struct sb_voice_recording *recording = &turn->input.recording;
     bool speech = false;
-    recording->pcm_fd = sb_voice_file(request);
+    recording->pcm_fd = sb_voice_file(turn->request);
     if (recording->pcm_fd < 0)
         return SB_E_UNAVAILABLE;
-    enum sb_error error = sb_local_decode(voice, recording, input->format, DECODE_MS);
+    enum sb_error error = sb_local_decode(&turn->voice, recording, turn->input.format, DECODE_MS);
     if (error == SB_E_UNSUPPORTED_MEDIA_TYPE)
-        sb_request_explain(request, "The recording could not be decoded.");
+        sb_request_explain(turn->request, "The recording could not be decoded.");
     if (error == SB_OK)
         error = sb_audio_has_speech(recording->pcm_fd, recording->pcm_length, &speech);
     return error == SB_OK && !speech ? SB_E_NO_SPEECH : error;
 }
 
-static enum sb_error hear(struct sb_request *request, struct sb_voice_output *output,
-                          struct sb_voice_input *input)
+/* Before anything is spent: a turn, the seconds of the recording, and the tokens of the prompt
+ * (four bytes are about one), of what was said before, and of the longest reply. */
+static enum sb_error reserve(struct turn *turn)
 {
-    const char *transcript;
-    struct sb_voice *voice = output->voice;
-    enum sb_error error = check_recording(request, voice, input);
-    if (error == SB_OK)
-        error = sb_voice_hear(voice, output->engines->hearing, &input->recording,
-                              voice->config->voice_timeout_s * 1000, &transcript);
-    if (error != SB_OK)
-        return error;
-    input->text = transcript;
-    if (!sb_voice_output_transcript(output, transcript)) {
+    const struct sb_config *config = turn->request->config;
+    struct sb_spend most = {
+        .turns = 1, .seconds = (turn->input.recording.pcm_length + PCM_SECOND - 1) / PCM_SECOND};
+    if (turn->engines.thinking != &sb_local_thinking) {
+        size_t bytes = strlen(turn->prompt) + SB_VOICE_REPLY_MAX;
+        for (size_t i = 0; i < turn->session.before.count; i++)
+            bytes += strlen(turn->session.before.list[i].text);
+        most.tokens = (int64_t)(bytes / 4) + config->reply_tokens_max;
+    }
+    enum sb_error error = sb_request_reserve(turn->request, &most,
+                                             STAGES * config->voice_timeout_s * 1000, &turn->hold);
+    turn->reserved = error == SB_OK;
+    return error;
+}
+
+static void settle(struct turn *turn)
+{
+    if (!turn->reserved)
+        return;
+    turn->real.tokens = turn->voice.tokens;
+    enum sb_error error = sb_request_settle(turn->request, &turn->hold, &turn->real);
+    (void)error; /* logged; what was set aside then counts until its deadline */
+}
+
+static enum sb_error hear(struct turn *turn)
+{
+    struct sb_voice *voice = &turn->voice;
+    const struct sb_voice_recording *recording = &turn->input.recording;
+    turn->real.seconds = (recording->pcm_length + PCM_SECOND - 1) / PCM_SECOND;
+    enum sb_error error = sb_voice_hear(voice, turn->engines.hearing, recording,
+                                        voice->config->voice_timeout_s * 1000, &turn->input.text);
+    if (error == SB_OK && !sb_voice_output_transcript(&turn->output, turn->input.text)) {
         voice->gone = true;
         return SB_E_UNAVAILABLE;
     }
-    return SB_OK;
+    return error;
 }
 
-static enum sb_error answer(struct sb_voice_output *output, const char *text,
-                            struct sb_voice_reply *reply)
+static enum sb_error answer(struct turn *turn)
 {
-    struct sb_voice *voice = output->voice;
-    const struct sb_receptionist *receptionist = sb_local_receptionist(voice->config);
+    size_t count;
+    const struct sb_voice_message *messages = sb_voice_session_messages(
+        turn->request, &turn->session, turn->prompt, turn->input.text, &count);
+    if (messages == NULL)
+        return SB_E_UNAVAILABLE;
+    const struct sb_voice_engines engines = {.thinking = turn->engines.thinking,
+                                             .speaking = turn->engines.speaking,
+                                             .stage_ms =
+                                                 turn->request->config->voice_timeout_s * 1000};
+    const struct sb_voice_receiver receiver = sb_voice_output_receiver(&turn->output);
+    turn->real.turns = 1;
+    enum sb_error error =
+        sb_voice_answer(&turn->voice, &engines, messages, count, &receiver, &turn->reply);
+    if (error == SB_OK || turn->reply.text[0] != '\0')
+        sb_voice_session_keep(turn->request, &turn->session, turn->input.text, turn->reply.text,
+                              error != SB_OK);
+    return error;
+}
+
+/* Everything that can be refused is, before the first call to anybody. */
+static enum sb_error prepare(struct turn *turn)
+{
+    const struct sb_receptionist *receptionist = sb_local_receptionist(turn->request->config);
     if (receptionist == NULL)
         return SB_E_MISCONFIGURED;
-    const struct sb_voice_message messages[] = {
-        {SB_VOICE_SYSTEM, sb_receptionist_prompt(receptionist, voice->arena)},
-        {SB_VOICE_USER, text}};
-    if (messages[0].text == NULL)
+    turn->prompt = sb_receptionist_prompt(receptionist, turn->request->arena);
+    if (turn->prompt == NULL)
         return SB_E_UNAVAILABLE;
-    const struct sb_voice_engines engines = {.thinking = output->engines->thinking,
-                                             .speaking = output->engines->speaking,
-                                             .stage_ms = voice->config->voice_timeout_s * 1000};
-    const struct sb_voice_receiver receiver = sb_voice_output_receiver(output);
-    return sb_voice_answer(voice, &engines, messages, SB_COUNT(messages), &receiver, reply);
-}
-
-static enum sb_error take_turn(struct sb_request *request, struct sb_voice_output *output,
-                               struct sb_voice_input *input)
-{
-    struct sb_voice_reply reply = {.text = "", .first_delta_us = -1, .first_audio_us = -1};
-    enum sb_error error = sb_voice_input_take(request, input);
-    if (error == SB_OK && input->text == NULL)
-        error = hear(request, output, input);
+    enum sb_error error = sb_voice_input_take(turn->request, &turn->input);
+    if (error == SB_OK && turn->input.text == NULL)
+        error = check_recording(turn);
     if (error == SB_OK)
-        error = answer(output, input->text, &reply);
-    if (output->voice->gone)
-        SB_LOG(SB_LOG_INFO, "voice.client_gone", request->trace_id);
-    return sb_voice_output_end(output, error, &reply);
+        error = sb_voice_session_open(turn->request, turn->input.session_id, &turn->session);
+    turn->output.session_id = turn->session.id;
+    return error == SB_OK ? reserve(turn) : error;
 }
 
-static enum sb_error turn(struct sb_request *request, const void *in, void *out)
+static enum sb_error run(struct turn *turn)
+{
+    sb_voice_output_open(&turn->output, turn->request, &turn->voice, &turn->engines);
+    enum sb_error error = prepare(turn);
+    if (error == SB_OK && turn->input.text == NULL)
+        error = hear(turn);
+    if (error == SB_OK)
+        error = answer(turn);
+    settle(turn);
+    if (turn->voice.gone)
+        SB_LOG(SB_LOG_INFO, "voice.client_gone", turn->request->trace_id);
+    return sb_voice_output_end(&turn->output, error, &turn->reply);
+}
+
+static enum sb_error take_turn(struct sb_request *request, const void *in, void *out)
 {
     (void)in;
     (void)out;
-    struct sb_engines engines;
-    struct sb_voice_output output;
-    struct sb_voice_input input = {.recording = {.fd = -1, .pcm_fd = -1}};
-    struct sb_voice voice = {.arena = request->arena,
-                             .config = request->config,
-                             .trace_id = request->trace_id,
-                             .user_id = request->principal.user_id,
-                             .client_fd = request->client_fd,
-                             .tick = sb_voice_output_tick,
-                             .context = &output};
-    enum sb_error error = sb_engines_choose(request->config, &engines);
-    if (error == SB_OK && engines.fetches)
-        error = sb_fetch_borrow(request->config, &voice.session);
+    struct turn turn = {.request = request,
+                        .voice = {.arena = request->arena,
+                                  .config = request->config,
+                                  .trace_id = request->trace_id,
+                                  .user_id = request->principal.user_id,
+                                  .client_fd = request->client_fd,
+                                  .tick = sb_voice_output_tick,
+                                  .context = &turn.output},
+                        .input = {.recording = {.fd = -1, .pcm_fd = -1}},
+                        .reply = {.text = "", .first_delta_us = -1, .first_audio_us = -1}};
+    enum sb_error error = sb_engines_choose(request->config, &turn.engines);
+    if (error == SB_OK && turn.engines.fetches)
+        error = sb_fetch_borrow(request->config, &turn.voice.session);
     if (error != SB_OK)
         return error;
-    sb_voice_output_open(&output, request, &voice, &engines);
-    error = take_turn(request, &output, &input);
-    sb_voice_input_close(&input);
-    sb_voice_output_close(&output);
-    sb_fetch_return(voice.session);
+    error = run(&turn);
+    sb_voice_input_close(&turn.input);
+    sb_voice_output_close(&turn.output);
+    sb_fetch_return(turn.voice.session);
     return error;
 }
 
@@ -145,7 +209,7 @@ const struct sb_endpoint sb_endpoint = {
         (const struct sb_route[]){
             {.methods = SB_POST,
              .path = "",
-             .handler = turn,
+             .handler = take_turn,
              .access = SB_ACCESS_VISITOR,
              .origin_required = true,
              .body = SB_BODY_STREAM,

@@ -100,7 +100,8 @@ Test(config_docs, the_lines_of_the_example_are_short_and_end_without_blanks)
 {
     for (const char *line = example; *line != '\0'; line = strchr(line, '\n') + 1) {
         size_t length = strcspn(line, "\n");
-        cr_expect_leq(length, 100, "%.*s", (int)length, line);
+        bool comment = line[0] == '#' && line[1] == ' '; /* a value may be any length */
+        cr_expect(!comment || length <= 100, "%.*s", (int)length, line);
         cr_expect(length == 0 || line[length - 1] != ' ', "%.*s", (int)length, line);
     }
     cr_assert_null(strchr(example, '`'), "backticks are for the manual");

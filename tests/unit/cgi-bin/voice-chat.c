@@ -170,3 +170,27 @@ Test(voice_chat, an_error_before_the_first_event_is_an_ordinary_answer)
     expect_error(answer, 400, "invalid_json");
     cr_expect_str_eq(call_header(answer, "Content-Type"), "application/json");
 }
+
+Test(voice_chat, a_turn_of_a_session_is_kept_and_told_to_the_next)
+{
+    const struct call_answer *answer =
+        say_json("{\"text\":\"where can I park my car\",\"sessionId\":\"s1\"}");
+    cr_assert_eq(answer->status, 200, "%s", answer->body);
+    cr_expect_str_eq(call_text(answer, "sessionId"), "s1");
+    cr_expect_eq(say_json("{\"text\":\"hello\",\"sessionId\":\"s1\"}")->status, 200);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM transcript_items"), 4);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM sessions WHERE kind = 'voice'"), 1);
+    cr_expect_eq(say_json("{\"text\":\"hello\"}")->status, 200);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM transcript_items"), 4);
+}
+
+Test(voice_chat, a_budget_that_is_used_up_is_429_before_anything_is_spent)
+{
+    setenv("BUDGET_USER_TURNS", "1", 1);
+    cr_expect_eq(say_json("{\"text\":\"hello\"}")->status, 200);
+    setenv("TTS_COMMAND", "false", 1);
+    const struct call_answer *answer = say_json("{\"text\":\"hello\"}");
+    expect_error(answer, 429, "budget_exceeded");
+    cr_expect_not_null(strstr(call_text(answer, "error.message"), "turns"));
+    cr_expect_not_null(call_header(answer, "Retry-After"));
+}
