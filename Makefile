@@ -115,10 +115,12 @@ PACKAGES_BUILD := gcc libc6-dev libfcgi-dev libjansson-dev libsqlite3-dev libssl
 PACKAGES_RUN := ca-certificates lighttpd curl jq acl procps
 PACKAGES_TEST := apache2 libapache2-mod-fcgid nginx-light spawn-fcgi libcriterion-dev clang-format \
                  clang-tidy shellcheck logrotate nodejs node-ajv python3 psmisc sqlite3 \
-                 openssl libasan8 libubsan1 git ffmpeg flite pocketsphinx pocketsphinx-en-us jose \
-                 faketime prometheus
+                 openssl libasan8 libubsan1 git jose faketime prometheus chromium
 # npm comes with some builds of Node.js, and is a package of its own for Debian's.
 PACKAGES_TEST += $(if $(shell command -v npm),,npm)
+# What hears and speaks without a cloud.
+PACKAGES_VOICE := ffmpeg flite pocketsphinx pocketsphinx-en-us
+PACKAGES_TEST += $(PACKAGES_VOICE)
 PACKAGES_BENCH := wrk php-fpm php-sqlite3
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 PACKAGES_COVERAGE := gcovr
@@ -145,6 +147,9 @@ endef
 deps:
 	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN))
 
+deps-demo:
+	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_VOICE))
+
 deps-check:
 	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST))
 
@@ -166,7 +171,7 @@ deps-coverage:
 # --- Serving -------------------------------------------------------------------------------------
 
 # A demo that needs no configuration: everything it makes lies below build/demo.
-run: deps
+run: deps-demo
 	@$(MAKE) all
 	@etc/demo.sh $(PORT) $(BUILD)
 
@@ -244,7 +249,7 @@ install: all
 	$(foreach endpoint,$(ENDPOINTS),install -D -m 755 $(endpoint) $(LIBEXEC)/$(endpoint:$(BUILD)/%=%) &&) :
 	install -m 755 $(COMMAND) $(DESTDIR)$(PREFIX)/bin/
 	cp -R etc/. $(SHARE)/etc
-	cp -R cron logrotate docs $(SHARE)/
+	cp -R cron logrotate docs www $(SHARE)/
 	[ -e $(DESTDIR)/etc/switchboard/switchboard.env ] || \
 	    install -m 640 $(if $(DESTDIR),,-g www-data) etc/switchboard.env.example \
 	        $(DESTDIR)/etc/switchboard/switchboard.env
@@ -252,5 +257,5 @@ install: all
 clean:
 	rm -rf build tests/node_modules
 
-.PHONY: all deps deps-check deps-bench deps-fuzz deps-coverage run serve docs units unit replay http \
-        robust lint rules check coverage fuzz bench install clean
+.PHONY: all deps deps-demo deps-check deps-bench deps-fuzz deps-coverage run serve docs units unit \
+        replay http browser robust lint rules check coverage fuzz bench install clean

@@ -27,7 +27,8 @@ EOF
 fi
 SWITCHBOARD_ENV=$env_file
 ALLOWED_ORIGINS=http://127.0.0.1:$port,http://localhost:$port # the port may be another each time
-export SWITCHBOARD_ENV ALLOWED_ORIGINS
+ENABLE_VISITORS=true # the receptionist's page asks for no account
+export SWITCHBOARD_ENV ALLOWED_ORIGINS ENABLE_VISITORS
 
 "$switchboard" migrate >/dev/null
 "$switchboard" user list | grep -q '^demo	' || "$switchboard" user add --id demo --name "Demo User"
@@ -38,6 +39,8 @@ token=$("$switchboard" token mint --sub demo --name "Demo User" --ttl 86400)
 cat <<EOF
 
 Switchboard will serve on http://127.0.0.1:$port until you press Ctrl-C.
+The receptionist is at http://127.0.0.1:$port/ in your browser: hold the button and speak, or type.
+
 In another terminal (the token is good for a day):
 
   curl http://127.0.0.1:$port/api/health

@@ -198,6 +198,9 @@ var.switchboard_cgi_bin = "$cgi_bin"
 var.switchboard_run = "$dir"
 var.switchboard_env = "$env_file"
 include var.switchboard_etc + "/lighttpd/switchboard.conf"
+\$HTTP["url"] !~ "^/api(?:/|$)" {
+    include var.switchboard_etc + "/lighttpd/switchboard-www.conf"
+}
 END
 }
 
@@ -215,7 +218,7 @@ passed_on() {
 }
 
 apache_conf() {
-    for module in mpm_event authz_core mime dir alias rewrite "$@"; do
+    for module in mpm_event authz_core mime dir alias rewrite headers "$@"; do
         echo "LoadModule ${module}_module $apache_modules/mod_$module.so"
     done
     cat <<END
@@ -233,6 +236,7 @@ DirectoryIndex index.html
 </Directory>
 <Directory "$docroot">
     Require all granted
+    Include "$etc/apache/switchboard-www.conf"
 </Directory>
 END
 }
@@ -284,6 +288,7 @@ http {
         listen 127.0.0.1:$port;
         root "$docroot";
         index index.html;
+        location / { include "$etc/nginx/switchboard-www.conf"; }
         include "$dir/endpoints.conf";
     }
 }

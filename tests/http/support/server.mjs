@@ -137,6 +137,7 @@ export class Installation {
 export class Server extends Installation {
     async start() {
         this.port = await freePort();
+        if (this.ownOrigin) this.configure({ ALLOWED_ORIGINS: this.base });
         const arguments_ = [kind, this.port, this.envFile, path.join(this.directory, 'cgi-bin')];
         this.said = '';
         let ready = false;
@@ -272,6 +273,9 @@ export class Server extends Installation {
 
 /** A server that serves. */
 export const serve = (env) => new Server(env).start();
+
+/** A server whose own pages may call its API. */
+export const servePages = (env) => Object.assign(new Server(env), { ownOrigin: true }).start();
 
 /** The last test of a file: what must be true of every server once its tests are done. */
 export function ends(...servers) {

@@ -1,0 +1,204 @@
+// The receptionist's page: hold to talk, or type, on switchboard.js.
+import { Player, Recorder, Switchboard, SwitchboardError } from './switchboard.js';
+
+const TOO_SHORT_MS = 300;
+
+const client = new Switchboard(); // the page's own origin, as a visitor
+const player = new Player();
+
+const $ = (id) => document.getElementById(id);
+const [log, status, error, talk, talkLabel, stop, form, question, timings] =
+    ['log', 'status', 'error', 'talk', 'talk-label', 'stop', 'ask', 'question', 'timings'].map($);
+
+const SAYS = { idle: 'Ready.', asking: 'Waiting for the microphone…', listening: 'Listening…',
+               thinking: 'One moment…', speaking: 'Speaking…' };
+const CURES = {
+    microphone_denied: 'The microphone is blocked. Allow it for this page in your browser, or type your question below.',
+    microphone_missing: 'No microphone can be used. Connect one, or type your question below.',
+    unsupported: 'This browser cannot record sound here. Please type your question below.',
+    no_speech: 'I did not hear anything. Hold the button while you speak.',
+    network: 'The server cannot be reached. Please check your connection, and try again.',
+    timeout: 'The server did not answer in time. Please try again.',
+    interrupted: 'The connection broke before the answer was complete. Please try again.',
+};
+
+let turn = null; // the AbortController of the turn that is under way
+let hold = null; // {recorder: Promise<Recorder>} while the button is held
+
+function show(state) {
+    document.body.dataset.state = state;
+    status.textContent = SAYS[state];
+    const focused = document.activeElement === stop;
+    stop.hidden = state !== 'thinking' && state !== 'speaking';
+    if (stop.hidden && focused) talk.focus(); // not lost with the button
+    talk.setAttribute('aria-pressed', String(state === 'listening'));
+    talkLabel.textContent = state === 'listening' ? 'Let go to send' : 'Hold to talk';
+}
+
+function explain(failure) {
+    const wait = failure.retryAfter;
+    if (failure.code === 'rate_limited' && wait !== null)
+        return `Too many questions at once. Please try again in ${wait} s.`;
+    const reference = failure.traceId ? ` (Reference: ${failure.traceId})` : '';
+    return CURES[failure.code] ?? `${failure.message}${reference}`;
+}
+
+function fail(failure) {
+    if (!(failure instanceof SwitchboardError)) console.error(failure);
+    error.textContent = failure instanceof SwitchboardError ? explain(failure) : 'Something went wrong on this page.';
+    show('idle');
+}
+
+/** Adds an entry to the conversation; the element of its words. */
+function say(who, name, text) {
+    const [item, label, words] = ['li', 'span', 'span'].map((tag) => document.createElement(tag));
+    item.dataset.who = who;
+    label.className = 'who';
+    label.textContent = name;
+    words.textContent = text;
+    item.append(label, words);
+    log.append(item);
+    log.scrollTop = log.scrollHeight;
+    return words;
+}
+
+const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
+
+function showTimings({ sttMs, llmMs, ttsMs }, firstSoundMs) {
+    const rows = { Hearing: sttMs, Thinking: llmMs, Speaking: ttsMs, 'First sound': firstSoundMs };
+    timings.replaceChildren(...Object.entries(rows).filter(([, ms]) => ms !== undefined).map(([name, ms]) => {
+        const [row, term, value] = ['div', 'dt', 'dd'].map((tag) => document.createElement(tag));
+        term.textContent = name;
+        value.textContent = seconds(ms);
+        row.append(term, value);
+        return row;
+    }));
+    timings.hidden = false;
+}
+
+/** Ends the turn that is under way, if there is one, and its speech. */
+function interrupt() {
+    turn?.abort();
+    turn = null;
+    player.reset();
+    log.setAttribute('aria-busy', 'false');
+}
+
+/** @param {{audio: Blob}|{text: string}} what */
+async function take(what) {
+    interrupt();
+    const mine = turn = new AbortController();
+    const askedAt = performance.now();
+    let firstSoundMs, words;
+    const sound = () => {
+        firstSoundMs ??= performance.now() - askedAt;
+        show('speaking');
+    };
+    error.textContent = '';
+    show('thinking');
+    log.setAttribute('aria-busy', 'true'); // read out once it is whole, not word by word
+    if (what.text !== undefined) say('you', 'You', what.text);
+    player.addEventListener('clause', sound, { signal: mine.signal });
+    try {
+        const done = await client.voiceTurn({
+            ...what, player, signal: mine.signal,
+            onTranscript: (text) => say('you', 'You', text),
+            onDelta: (text) => {
+                words ??= say('reception', 'Reception', '');
+                words.textContent += text;
+                log.scrollTop = log.scrollHeight;
+            },
+        });
+        if (words) words.textContent = done.reply;
+        log.setAttribute('aria-busy', 'false');
+        await player.finished();
+        if (turn !== mine) return;
+        showTimings(done.timings, firstSoundMs);
+        show('idle');
+    } catch (failure) {
+        if (turn === mine) fail(failure);
+    } finally {
+        if (turn === mine) interrupt();
+    }
+}
+
+// --- Hold to talk --------------------------------------------------------------------------------
+
+async function press() {
+    if (hold) return;
+    interrupt();
+    player.unlock();
+    error.textContent = '';
+    show('asking');
+    const mine = hold = { recorder: Recorder.start() };
+    try {
+        await mine.recorder;
+        if (hold === mine) show('listening');
+    } catch (failure) {
+        if (hold === mine) fail(failure);
+        hold = null;
+    }
+}
+
+async function release({ send = true } = {}) {
+    if (!hold) return;
+    const mine = hold;
+    hold = null;
+    show('idle');
+    const recorder = await mine.recorder.catch((failure) => { fail(failure); });
+    if (!recorder) return;
+    const long = performance.now() - recorder.startedAt >= TOO_SHORT_MS;
+    const audio = await recorder.stop();
+    if (hold || !send) return;
+    if (long) await take({ audio });
+    else error.textContent = CURES.no_speech;
+}
+
+talk.addEventListener('pointerdown', (event) => {
+    if (event.button !== 0) return;
+    talk.setPointerCapture(event.pointerId);
+    press();
+});
+for (const type of ['pointerup', 'lostpointercapture']) talk.addEventListener(type, () => release());
+talk.addEventListener('pointercancel', () => release({ send: false }));
+talk.addEventListener('contextmenu', (event) => event.preventDefault()); // a long touch
+
+const isHoldKey = ({ key }) => key === ' ' || key === 'Enter';
+talk.addEventListener('keydown', (event) => {
+    if (!isHoldKey(event)) return;
+    event.preventDefault();
+    if (!event.repeat) press();
+});
+talk.addEventListener('keyup', (event) => {
+    if (!isHoldKey(event)) return;
+    event.preventDefault();
+    release();
+});
+talk.addEventListener('blur', () => release({ send: false }));
+
+// Assistive technology presses without holding: there, one press begins and the next one sends.
+talk.addEventListener('click', (event) => {
+    if (event.detail !== 0) return;
+    if (hold) release();
+    else press();
+});
+
+// --- Everything else -----------------------------------------------------------------------------
+
+form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const text = question.value.trim();
+    if (text === '') return;
+    player.unlock();
+    question.value = '';
+    take({ text });
+});
+
+function cancel() {
+    release({ send: false });
+    interrupt();
+    show('idle');
+}
+stop.addEventListener('click', cancel);
+document.addEventListener('keydown', ({ key }) => { if (key === 'Escape') cancel(); });
+player.addEventListener('idle', () => { document.body.dataset.played = player.played; });

@@ -1,0 +1,198 @@
+// The browser's side of Switchboard's API: tokens, errors, events, voice turns, realtime sessions.
+// ES modules without dependencies; docs/CLIENT.md shows how it is used.
+import { SwitchboardError, backoffMs, pause } from './switchboard/error.js';
+import { RealtimeSession } from './switchboard/realtime.js';
+import { SseParser, readEvents } from './switchboard/sse.js';
+import { TokenKeeper } from './switchboard/token.js';
+import { voiceTurn } from './switchboard/voice.js';
+
+export { SwitchboardError, backoffMs, retryAfterSeconds } from './switchboard/error.js';
+export { RealtimeSession } from './switchboard/realtime.js';
+export { SseParser } from './switchboard/sse.js';
+export { Player, Recorder, pickMimeType } from './switchboard/voice.js';
+
+/**
+ * @typedef {object} SwitchboardOptions
+ * @property {string} [baseUrl] where the API is, such as https://api.example.com; the page's own
+ *           origin if left out
+ * @property {() => string|null|Promise<string|null>} [getToken] gives the user's token, a new one
+ *           each time; null, or no getToken: a visitor's token, where the site takes visitors
+ * @property {typeof fetch} [fetch] for tests
+ * @property {() => number} [now] for tests
+ * @property {(ms: number, signal?: AbortSignal) => Promise<void>} [pause] for tests
+ */
+
+/**
+ * @typedef {object} RequestOptions
+ * @property {string} [method] POST where there is a body, else GET
+ * @property {BodyInit|object} [body] a plain object is sent as JSON
+ * @property {Record<string, string>} [headers]
+ * @property {string} [accept]
+ * @property {AbortSignal} [signal] rejects with its reason
+ * @property {number} [timeoutMs] until the head of the answer, 30,000
+ * @property {number} [retries] tries after a failure that may pass (network, timeout, 429, 502, 503,
+ *           504): 2 for GET and for requests with an Idempotency-Key, else 0
+ * @property {boolean} [anonymous] without a token
+ */
+
+const PASSING = new Set([0, 429, 502, 503, 504]);
+
+const isPlain = (body) => Object.getPrototypeOf(Object(body)) === Object.prototype;
+
+export class Switchboard {
+    #baseUrl;
+    #fetch;
+    #now;
+    #pause;
+    #tokens;
+
+    /** @param {SwitchboardOptions} [options] */
+    constructor({ baseUrl = '', getToken, fetch = globalThis.fetch.bind(globalThis), now = Date.now,
+                  pause: wait = pause } = {}) {
+        this.#baseUrl = baseUrl.replace(/\/+$/, '');
+        this.#fetch = fetch;
+        this.#now = now;
+        this.#pause = wait;
+        this.#tokens = new TokenKeeper(async () => await getToken?.() ?? this.#visitorToken(), now);
+    }
+
+    async #visitorToken() {
+        const { token } = await this.json('/api/visitor', { method: 'POST', anonymous: true });
+        return token;
+    }
+
+    /**
+     * Sends a request with a token, renewed once on a 401. Rejects with a SwitchboardError unless
+     * the answer is a success (2xx), or with the signal's reason.
+     * @param {string} path such as /api/threads
+     * @param {RequestOptions} [options]
+     * @returns {Promise<Response>}
+     */
+    async request(path, options = {}) {
+        const method = options.method ?? (options.body === undefined ? 'GET' : 'POST');
+        const safe = method === 'GET' || options.headers?.['Idempotency-Key'] !== undefined;
+        const retries = options.retries ?? (safe ? 2 : 0);
+        for (let attempt = 0; ; attempt++) {
+            try {
+                return await this.#authorized(path, { ...options, method });
+            } catch (error) {
+                const passes = error instanceof SwitchboardError && PASSING.has(error.status);
+                if (!passes || attempt >= retries) throw error;
+                await this.#pause(backoffMs(attempt, { retryAfter: error.retryAfter }), options.signal);
+            }
+        }
+    }
+
+    /**
+     * As request(); the parsed body of the answer.
+     * @param {string} path
+     * @param {RequestOptions} [options]
+     * @returns {Promise<any>}
+     */
+    async json(path, options = {}) {
+        const response = await this.request(path, options);
+        try {
+            return await response.json();
+        } catch (cause) {
+            if (options.signal?.aborted) throw options.signal.reason;
+            throw new SwitchboardError({ code: 'bad_answer', message: 'The server answered without valid JSON.',
+                                         traceId: response.headers.get('X-Trace-Id'),
+                                         status: response.status, cause });
+        }
+    }
+
+    async #authorized(path, options) {
+        if (options.anonymous) return this.#once(path, options, null);
+        const token = await this.#tokens.get();
+        try {
+            return await this.#once(path, options, token);
+        } catch (error) {
+            if (error?.status !== 401 || token === null) throw error;
+            this.#tokens.refuse(token);
+            return this.#once(path, options, await this.#tokens.get());
+        }
+    }
+
+    async #once(path, { method, body, headers = {}, accept = 'application/json', signal, timeoutMs = 30000 }, token) {
+        signal?.throwIfAborted();
+        const abort = new AbortController();
+        const forward = () => abort.abort(signal.reason);
+        signal?.addEventListener('abort', forward, { once: true });
+        const late = new SwitchboardError({ code: 'timeout', message: 'The server did not answer in time.' });
+        const timer = setTimeout(() => abort.abort(late), timeoutMs);
+        const json = body !== undefined && isPlain(body);
+        try {
+            const response = await this.#fetch(this.#baseUrl + path, {
+                method,
+                body: json ? JSON.stringify(body) : body,
+                headers: { Accept: accept, ...(json && { 'Content-Type': 'application/json' }),
+                           ...(token !== null && { Authorization: `Bearer ${token}` }), ...headers },
+                credentials: 'omit',
+                signal: abort.signal,
+            });
+            if (!response.ok) throw await SwitchboardError.from(response, this.#now);
+            return response; // a later abort of signal still ends its body
+        } catch (cause) {
+            signal?.removeEventListener('abort', forward);
+            if (abort.signal.aborted) throw abort.signal.reason;
+            if (cause instanceof SwitchboardError) throw cause;
+            throw new SwitchboardError({ code: 'network', message: 'The server cannot be reached.', cause });
+        } finally {
+            clearTimeout(timer);
+        }
+    }
+
+    /**
+     * Listens to a stream of events, reconnecting after failures with Last-Event-ID where the
+     * server gives ids. Resolves when signal aborts or the server says that there is no more (204);
+     * rejects with what cannot pass (403, 404, ...).
+     * @param {string} path
+     * @param {{onEvent: (event: import('./switchboard/sse.js').ServerEvent) => void, onOpen?: () => void,
+     *          onRetry?: (error: SwitchboardError, waitMs: number) => void, signal?: AbortSignal}} options
+     */
+    async events(path, { onEvent, onOpen, onRetry, signal }) {
+        let failures = 0;
+        const take = (event) => {
+            failures = 0;
+            onEvent(event);
+        };
+        let lastEventId = '';
+        while (!signal?.aborted) {
+            const parser = new SseParser(take);
+            parser.lastEventId = lastEventId;
+            let failure = new SwitchboardError({ code: 'interrupted', message: 'The stream ended.' });
+            try {
+                const headers = lastEventId === '' ? {} : { 'Last-Event-ID': lastEventId };
+                const response = await this.request(path, { headers, accept: 'text/event-stream', signal, retries: 0 });
+                if (response.status === 204) return;
+                onOpen?.();
+                await readEvents(response, parser);
+            } catch (error) {
+                if (signal?.aborted) return;
+                if (!(error instanceof SwitchboardError) || !PASSING.has(error.status)) throw error;
+                failure = error;
+            }
+            lastEventId = parser.lastEventId;
+            if (signal?.aborted) return;
+            const wait = Math.max(parser.retryMs ?? 0, backoffMs(failures++, { retryAfter: failure.retryAfter }));
+            onRetry?.(failure, wait);
+            await this.#pause(wait, signal).catch(() => {});
+        }
+    }
+
+    /**
+     * One spoken turn; see voiceTurn() of switchboard/voice.js.
+     * @param {import('./switchboard/voice.js').VoiceTurn} turn
+     */
+    voiceTurn(turn) {
+        return voiceTurn(this, turn);
+    }
+
+    /**
+     * A realtime session by WebRTC, not started yet.
+     * @param {import('./switchboard/realtime.js').RealtimeOptions} [options]
+     */
+    realtime(options) {
+        return new RealtimeSession(this, options);
+    }
+}

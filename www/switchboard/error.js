@@ -1,0 +1,89 @@
+// The one shape of errors, and how long to wait before trying again.
+
+/**
+ * What went wrong, from the server (docs/API.md has its codes) or on the way to it. Codes of the
+ * browser's side: `network` (no answer), `timeout`, `bad_answer` (not an answer of Switchboard's),
+ * `interrupted` (a stream ended early), `microphone_denied`, `microphone_missing`, `unsupported`,
+ * `connection_failed` (WebRTC).
+ */
+export class SwitchboardError extends Error {
+    /**
+     * @param {{code: string, message: string, fields?: {field: string, code: string, message: string}[],
+     *          traceId?: string|null, status?: number, retryAfter?: number|null, cause?: unknown}} what
+     */
+    constructor({ code, message, fields = [], traceId = null, status = 0, retryAfter = null, cause }) {
+        super(message, { cause });
+        this.name = 'SwitchboardError';
+        this.code = code;
+        /** What is wrong with which field of the request; with `validation_failed` only. */
+        this.fields = fields;
+        /** Names the request in the server's log; null where there was no answer. */
+        this.traceId = traceId;
+        /** The HTTP status; 0 where there was no answer. */
+        this.status = status;
+        /** Seconds to wait before trying again, where the server said so; else null. */
+        this.retryAfter = retryAfter;
+    }
+
+    /**
+     * Of an answer that is no success.
+     * @param {Response} response whose body has not been read
+     * @param {() => number} [now]
+     */
+    static async from(response, now = Date.now) {
+        const body = await response.json().catch(() => null);
+        const known = typeof body?.error?.code === 'string';
+        return new SwitchboardError({
+            code: known ? body.error.code : 'bad_answer',
+            message: known ? String(body.error.message) : `The server answered ${response.status}.`,
+            fields: body?.error?.fields,
+            traceId: body?.traceId ?? response.headers.get('X-Trace-Id'),
+            status: response.status,
+            retryAfter: retryAfterSeconds(response.headers.get('Retry-After'), now),
+        });
+    }
+}
+
+/**
+ * Seconds that a Retry-After header (RFC 9110, 10.2.3) asks for; null where there is none.
+ * @param {string|null} header
+ * @param {() => number} [now]
+ */
+export function retryAfterSeconds(header, now = Date.now) {
+    if (header === null || header.trim() === '') return null;
+    if (/^\s*\d+\s*$/.test(header)) return Number(header);
+    const at = Date.parse(header);
+    return Number.isNaN(at) ? null : Math.max(0, Math.ceil((at - now()) / 1000));
+}
+
+/**
+ * Milliseconds to wait before the next try: doubling up to a cap, half of it by chance, so that
+ * clients that failed together do not come back together. What the server asked for is the least.
+ * @param {number} attempt 0 after the first failure
+ * @param {{baseMs?: number, capMs?: number, retryAfter?: number|null, random?: () => number}} [options]
+ */
+export function backoffMs(attempt, { baseMs = 500, capMs = 30000, retryAfter = null, random = Math.random } = {}) {
+    const ceiling = Math.min(capMs, baseMs * 2 ** Math.min(attempt, 30));
+    const wait = ceiling / 2 + (random() * ceiling) / 2;
+    return retryAfter === null ? wait : Math.max(wait, retryAfter * 1000 + random() * baseMs);
+}
+
+/**
+ * @param {number} ms
+ * @param {AbortSignal} [signal] rejects at once with its reason
+ * @returns {Promise<void>}
+ */
+export function pause(ms, signal) {
+    return new Promise((resolve, reject) => {
+        if (signal?.aborted) return reject(signal.reason);
+        const end = () => {
+            clearTimeout(timer);
+            reject(signal.reason);
+        };
+        const timer = setTimeout(() => {
+            signal?.removeEventListener('abort', end);
+            resolve();
+        }, ms);
+        signal?.addEventListener('abort', end, { once: true });
+    });
+}

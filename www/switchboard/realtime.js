@@ -1,0 +1,204 @@
+// A realtime session: speech both ways by WebRTC, between the browser and the realtime API.
+import { SwitchboardError, backoffMs, pause } from './error.js';
+import { openMicrophone } from './voice.js';
+
+const OPEN_MS = 15000; // from the answer's SDP until the data channel is open
+const RESTARTS_MAX = 5;
+
+/**
+ * @typedef {object} Telemetry
+ * @property {'connected'|'restart'|'ended'} event
+ * @property {number} restarts so far
+ * @property {number} [tokenMs] until the secret was there (`via: 'token'`)
+ * @property {number} [connectMs] from the start of this connection until it was open
+ * @property {number} [waitMs] before the restart
+ * @property {number} [sessionMs] since start()
+ * @property {string} [reason] of the restart: an error's code; of the end: stopped, expired, failed
+ */
+
+/**
+ * @typedef {object} RealtimeOptions
+ * @property {string} [voice] one of the server's OPENAI_REALTIME_VOICES
+ * @property {string} [sessionId]
+ * @property {'token'|'server'} [via] `token` (as left out): /api/realtime/token, and the browser calls the API
+ *           itself, whose origin the page's Content-Security-Policy must allow (connect-src). `server`:
+ *           /api/realtime/calls, and no secret reaches the browser
+ * @property {number} [maxRestarts] of the whole session, 5
+ * @property {(stream: MediaStream) => void} [onTrack] the voice: an audio element's srcObject
+ * @property {(event: any) => void} [onEvent] of the data channel, parsed
+ * @property {(telemetry: Telemetry) => void} [onTelemetry]
+ * @property {(error: SwitchboardError|null) => void} [onEnd] once; null unless it failed
+ * @property {typeof RTCPeerConnection} [RTCPeerConnection] for tests
+ * @property {() => Promise<MediaStream>} [microphone] for tests
+ * @property {typeof fetch} [fetch] for tests
+ * @property {(ms: number, signal?: AbortSignal) => Promise<void>} [pause] for tests
+ */
+
+const failed = (message, cause) => new SwitchboardError({ code: 'connection_failed', message, cause });
+
+export class RealtimeSession {
+    #client;
+    #options;
+    #peer = null;
+    #channel = null;
+    #live = null; // the peer while it is connected
+    #call = null; // of via: 'server'
+    #stream = null;
+    #abort = new AbortController();
+    #timer = null;
+    #startedAt = 0;
+    #ended = false;
+
+    /**
+     * @param {import('../switchboard.js').Switchboard} client
+     * @param {RealtimeOptions} [options]
+     */
+    constructor(client, options = {}) {
+        this.#client = client;
+        this.#options = { via: 'token', maxRestarts: RESTARTS_MAX, microphone: openMicrophone,
+                          RTCPeerConnection: globalThis.RTCPeerConnection,
+                          fetch: globalThis.fetch.bind(globalThis), pause, ...options };
+        this.restarts = 0;
+    }
+
+    /** Opens the microphone and the session; rejects with a SwitchboardError, restarts included. */
+    async start() {
+        this.#startedAt = performance.now();
+        try {
+            this.#stream = await this.#options.microphone();
+            if (this.#ended) return this.#close();
+            await this.#open();
+        } catch (error) {
+            this.#end('failed', error);
+            throw error;
+        }
+    }
+
+    /** Sends an event to the API; false where the session is not open at the moment. */
+    send(event) {
+        if (this.#channel?.readyState !== 'open') return false;
+        this.#channel.send(JSON.stringify(event));
+        return true;
+    }
+
+    /** Hangs up. */
+    stop() {
+        this.#end('stopped', null);
+    }
+
+    #tell(event, details) {
+        this.#options.onTelemetry?.({ event, restarts: this.restarts, ...details });
+    }
+
+    #end(reason, error) {
+        if (this.#ended) return;
+        this.#ended = true;
+        this.#abort.abort(failed('The session was ended.'));
+        clearTimeout(this.#timer);
+        this.#close();
+        this.#stream?.getTracks().forEach((track) => track.stop());
+        this.#tell('ended', { reason, sessionMs: performance.now() - this.#startedAt });
+        this.#options.onEnd?.(error);
+    }
+
+    #close() {
+        if (this.#ended) this.#stream?.getTracks().forEach((track) => track.stop());
+        const [peer, call] = [this.#peer, this.#call];
+        this.#peer = this.#channel = this.#call = null;
+        peer?.close();
+        // What fails here is hung up by the server itself when the call expires.
+        if (call) this.#client.request(`/api/realtime/calls/${call}/hangup`, { method: 'POST' }).catch(() => {});
+    }
+
+    /** Connects; after a failure that may pass again, with waits, as often as is allowed. */
+    async #open() {
+        for (;;) {
+            try {
+                return await this.#connect();
+            } catch (error) {
+                this.#close();
+                const passes = error instanceof SwitchboardError && (error.status === 0 || error.status === 429 || error.status >= 502);
+                if (this.#ended || !passes || this.restarts >= this.#options.maxRestarts) throw error;
+                await this.#wait(error);
+            }
+        }
+    }
+
+    async #wait(error) {
+        const waitMs = backoffMs(this.restarts, { retryAfter: error.retryAfter });
+        this.restarts++;
+        this.#tell('restart', { reason: error.code, waitMs });
+        await this.#options.pause(waitMs, this.#abort.signal);
+    }
+
+    async #connect() {
+        const began = performance.now();
+        const timings = {};
+        const peer = this.#peer = new this.#options.RTCPeerConnection();
+        const channel = this.#channel = peer.createDataChannel('oai-events');
+        this.#stream.getTracks().forEach((track) => peer.addTrack(track, this.#stream));
+        peer.ontrack = ({ streams }) => this.#options.onTrack?.(streams[0]);
+        channel.onmessage = ({ data }) => this.#options.onEvent?.(JSON.parse(data));
+        const opened = new Promise((resolve, reject) => {
+            channel.onopen = resolve;
+            const lose = () => {
+                reject(failed('The connection could not be made.'));
+                if (peer === this.#peer) this.#lost(peer);
+            };
+            channel.onclose = lose;
+            peer.onconnectionstatechange = () => { if (peer.connectionState === 'failed') lose(); };
+            this.#abort.signal.addEventListener('abort', () => reject(this.#abort.signal.reason), { once: true });
+        });
+        opened.catch(() => {});
+        await peer.setLocalDescription(await peer.createOffer());
+        const { sdp, maxSessionSeconds } = await this.#exchange(peer.localDescription.sdp, timings);
+        await peer.setRemoteDescription({ type: 'answer', sdp }).catch((cause) => {
+            throw failed('The answer could not be used.', cause);
+        });
+        await this.#inTime(opened);
+        this.#live = peer;
+        // Of the first connection: restarts do not make a session longer.
+        this.#timer ??= setTimeout(() => this.#end('expired', null), maxSessionSeconds * 1000);
+        this.#tell('connected', { ...timings, connectMs: performance.now() - began });
+    }
+
+    async #inTime(opened) {
+        let timer;
+        const late = new Promise((_, reject) => {
+            timer = setTimeout(() => reject(failed('The connection took too long.')), OPEN_MS);
+        });
+        await Promise.race([opened, late]).finally(() => clearTimeout(timer));
+    }
+
+    async #exchange(offer, timings) {
+        const { voice, sessionId, via, fetch } = this.#options;
+        const { signal } = this.#abort;
+        const asked = { ...(voice !== undefined && { voice }), ...(sessionId !== undefined && { sessionId }) };
+        if (via === 'server') {
+            const answer = await this.#client.json('/api/realtime/calls', { body: { ...asked, sdp: offer }, signal });
+            this.#call = answer.call.id;
+            return answer;
+        }
+        const began = performance.now();
+        const session = await this.#client.json('/api/realtime/token', { body: asked, signal });
+        timings.tokenMs = performance.now() - began;
+        const answer = await fetch(session.url, {
+            method: 'POST', body: offer, signal, credentials: 'omit',
+            headers: { 'Content-Type': 'application/sdp', Authorization: `Bearer ${session.client_secret}` },
+        }).catch((cause) => { throw failed('The realtime API cannot be reached.', cause); });
+        if (!answer.ok) throw new SwitchboardError({ code: 'connection_failed', status: answer.status,
+            message: `The realtime API answered ${answer.status}.` });
+        return { sdp: await answer.text(), maxSessionSeconds: session.maxSessionSeconds };
+    }
+
+    /** An open connection broke. One that was never open fails where it is awaited. */
+    #lost(peer) {
+        if (this.#ended || this.#live !== peer) return;
+        this.#live = null;
+        const error = failed('The connection broke.');
+        this.#close();
+        const again = this.restarts < this.#options.maxRestarts
+            ? this.#wait(error).then(() => this.#open()) : Promise.reject(error);
+        again.catch((reason) => this.#end('failed', reason));
+    }
+}
