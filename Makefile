@@ -106,6 +106,14 @@ $(REPLAYS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
+# Preloaded into the programs under torture.
+FAULTS := $(BUILD)/tests/torture/faults.so
+$(FAULTS): tests/torture/faults.c tests/torture/faults.h
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -g -O2 -fPIC -shared -ftls-model=initial-exec \
+	    $(if $(filter asan,$(MODE)),-DSB_SANITIZED) $(WARNINGS) $< -o $@
+
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -211,6 +219,10 @@ http: all docs $(NODE_MODULES)
 robust: all $(NODE_MODULES)
 	@tests/http/robust/run "$(BUILD)" "$(SERVERS)"
 
+# Allocations, SQLite's steps, files and connections, made to fail one by one.
+torture: all $(FAULTS)
+	@tests/torture/run "$(BUILD)"
+
 lint: all
 	@tests/lint $(BUILD)
 
@@ -225,6 +237,7 @@ check: deps-check
 	@$(MAKE) unit replay
 	@$(MAKE) MODE=asan unit replay
 	@$(MAKE) http robust
+	@$(MAKE) torture
 	@echo "make check: all passed"
 
 # The lines of lib/ that tests run, and a floor below them.
@@ -258,4 +271,4 @@ clean:
 	rm -rf build tests/node_modules
 
 .PHONY: all deps deps-demo deps-check deps-bench deps-fuzz deps-coverage run serve docs units unit \
-        replay http browser robust lint rules check coverage fuzz bench install clean
+        replay http browser robust torture lint rules check coverage fuzz bench install clean

@@ -137,6 +137,15 @@ static void take_needs(const json_t *description)
     }
 }
 
+static void take_policy(const char *name)
+{
+    tree.policies[tree.policy_count] = strdup(name);
+    if (tree.policies[tree.policy_count] != NULL)
+        tree.policy_count++;
+    else
+        add(tree.report, "endpoint", false, "descriptions could not be kept: out of memory");
+}
+
 static void take_policies(json_t *description)
 {
     const char *path, *method;
@@ -148,7 +157,7 @@ static void take_policies(json_t *description)
             const char *name = json_string_value(
                 json_object_get(json_object_get(operation, "x-rate-limit"), "policy"));
             if (name != NULL && tree.policy_count < POLICIES_MAX)
-                tree.policies[tree.policy_count++] = strdup(name);
+                take_policy(name);
         }
     }
 }
@@ -227,13 +236,9 @@ static void check_env_file(struct report *report)
 
 /* From here on as the owner of STATE_DIR, like the endpoints: what is not readable to it is not
  * readable to them, and no program of the tree runs as root. */
-static bool become_owner(struct report *report)
+static bool become_owner(struct report *report, const struct sb_config *config)
 {
     char reason[512];
-    struct sb_config *config;
-    struct sb_config_problem *problems;
-    if (!sb_config_load(NULL, 0, &config, &problems))
-        return false;
     bool owner = sb_owner_become(config->state_dir, reason, sizeof reason);
     if (!owner)
         add(report, "STATE_DIR", false, reason);
@@ -242,7 +247,6 @@ static bool become_owner(struct report *report)
                    "%s belongs to root; chown it to the user of your web server, whose endpoints "
                    "refuse it otherwise",
                    config->state_dir);
-    sb_config_free(config);
     return owner;
 }
 
@@ -299,13 +303,21 @@ static int conclude(struct report *report)
 {
     if (report->as_json) {
         sb_json_close(&report->json, ']');
-        if (!sb_buf_ok(&report->json))
+        if (!sb_buf_ok(&report->json)) {
+            say("the report is too long, or there is no memory for it");
             return VERB_FAILED;
+        }
         puts(report->json.data);
     }
     say("%d errors, %d warnings, %d endpoints", report->errors, report->warnings, tree.endpoints);
     sb_buf_free(&report->json);
     return report->errors == 0 ? VERB_OK : VERB_FAILED;
+}
+
+static int unreadable(void)
+{
+    say("the configuration cannot be read: %s", strerror(errno));
+    return VERB_FAILED;
 }
 
 static int run(struct report *report, const char *cgi_bin)
@@ -315,12 +327,13 @@ static int run(struct report *report, const char *cgi_bin)
     sb_buf_init(&report->json, NULL, DESCRIPTION_MAX);
     sb_json_open(&report->json, '[');
     sb_log_open(NULL, "switchboard", SB_LOG_LEVEL__MAX); /* the report says it better */
-    bool owner = become_owner(report);
+    if (!sb_config_load(NULL, 0, &config, &problems))
+        return unreadable();
+    bool owner = become_owner(report, config);
+    sb_config_free(config);
     check_endpoints(report, cgi_bin);
-    if (!sb_config_load(NULL, tree.needs, &config, &problems)) {
-        say("out of memory");
-        return VERB_FAILED;
-    }
+    if (!sb_config_load(NULL, tree.needs, &config, &problems))
+        return unreadable();
     for (; problems != NULL; problems = problems->next)
         add(report, problems->variable, problems->warning, problems->message);
     check_rates(report, config);

@@ -1,4 +1,5 @@
 /* switchboard VERB ...: the administrator's command. */
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crypto.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/owner.h"
 #include "verb.h"
 
@@ -51,9 +54,15 @@ static bool own_state(const struct sb_config *config)
 
 bool command_open(struct command *command, unsigned needs)
 {
+    bool secrets = (needs & ~(unsigned)SB_NEEDS_DB) != 0;
     *command = (struct command){0};
-    if (!sb_config_load(NULL, needs, &command->config, &command->problems)) {
+    sb_memory_init();
+    if (secrets && !sb_crypto_init()) {
         say("out of memory");
+        return false;
+    }
+    if (!sb_config_load(NULL, needs, &command->config, &command->problems)) {
+        say("the configuration cannot be read: %s", strerror(errno));
         return false;
     }
     const struct sb_config *config = command->config;

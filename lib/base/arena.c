@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 enum { CHUNK_SIZE = 16 * 1024 };
 
 struct chunk {
@@ -23,7 +25,7 @@ struct sb_arena {
 
 static struct chunk *chunk_new(size_t size)
 {
-    struct chunk *chunk = malloc(sizeof *chunk + size);
+    struct chunk *chunk = sb_memory_alloc(sizeof *chunk + size);
     if (chunk == NULL)
         return NULL;
     chunk->next = NULL;

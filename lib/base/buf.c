@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 enum { FIRST_SIZE = 512 };
 
 void sb_buf_init(struct sb_buf *buf, struct sb_arena *arena, size_t cap)
@@ -39,7 +41,7 @@ bool sb_buf_ok(const struct sb_buf *buf)
 static char *resized(struct sb_buf *buf, size_t size)
 {
     if (buf->arena == NULL)
-        return realloc(buf->data, size);
+        return sb_memory_realloc(buf->data, size);
     char *data = sb_arena_alloc(buf->arena, size);
     if (data != NULL && buf->length > 0)
         memcpy(data, buf->data, buf->length);

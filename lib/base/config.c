@@ -30,6 +30,7 @@ struct loader {
     struct sb_config_problem *first, **last;
     unsigned needs;
     bool no_memory;
+    int failure; /* errno of a file that could not be read for the moment */
 };
 
 static void complain(struct loader *loader, const char *variable, unsigned needs, bool warning,
@@ -538,6 +539,12 @@ static void check_together(struct loader *loader)
     }
 }
 
+/* What the machine lacks for the moment, and no fault of the configuration. */
+static bool shortage(int error)
+{
+    return error == ENOMEM || error == EMFILE || error == ENFILE || error == EIO;
+}
+
 /* The file's text in the arena; NULL with a complaint, or without one if it may be absent. */
 static char *read_file(struct loader *loader, const char *path, bool may_be_absent)
 {
@@ -549,7 +556,9 @@ static char *read_file(struct loader *loader, const char *path, bool may_be_abse
     }
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        if (errno != ENOENT || !may_be_absent)
+        if (shortage(errno))
+            loader->failure = errno;
+        else if (errno != ENOENT || !may_be_absent)
             complain(loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
                      sb_arena_printf(arena, "%s cannot be read: %s", path, strerror(errno)));
         return NULL;
@@ -560,7 +569,12 @@ static char *read_file(struct loader *loader, const char *path, bool may_be_abse
         got = read(fd, text + length, FILE_MAX_BYTES + 1 - length);
         length += got > 0 ? (size_t)got : 0;
     } while (got > 0 || (got < 0 && errno == EINTR));
+    int error = errno;
     close(fd);
+    if (got < 0 && shortage(error)) {
+        loader->failure = error;
+        return NULL;
+    }
     if (got < 0 || length > FILE_MAX_BYTES || strlen(text) != length) {
         complain(loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
                  sb_arena_printf(arena, "%s is not a text file of at most 256 KiB", path));
@@ -599,6 +613,7 @@ bool sb_config_load(const char *path, unsigned needs, struct sb_config **config,
     if (loader.config == NULL) {
         sb_arena_free(arena);
         sb_arena_free(scratch);
+        errno = ENOMEM;
         return false;
     }
     loader.last = &loader.first;
@@ -610,8 +625,9 @@ bool sb_config_load(const char *path, unsigned needs, struct sb_config **config,
     check_together(&loader);
     check_names(&loader);
     sb_arena_free(scratch);
-    if (loader.no_memory) {
+    if (loader.no_memory || loader.failure != 0) {
         sb_config_free(loader.config);
+        errno = loader.failure != 0 ? loader.failure : ENOMEM;
         return false;
     }
     *config = loader.config;

@@ -120,7 +120,8 @@ struct sb_config_problem {
  * only the file of the default name may be absent) under the real environment. needs says whose
  * variables are demanded. Always gives a *config (values that were refused have their defaults)
  * and the list of *problems in the order of the table, both alive until sb_config_free().
- * False: out of memory. */
+ * False, with errno: out of memory, or the file cannot be read for the moment (no descriptors, an
+ * I/O error). */
 SB_NONNULL(3, 4)
 SB_MUST_CHECK bool sb_config_load(const char *path, unsigned needs, struct sb_config **config,
                                   struct sb_config_problem **problems);

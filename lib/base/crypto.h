@@ -13,6 +13,13 @@ enum { SB_SHA256_SIZE = 32, SB_SHA1_SIZE = 20, SB_SHA256_HEX_SIZE = 65 };
 /* Fills memory with size bytes of the kernel's randomness; ends the process if there is none. */
 SB_NONNULL_ALL void sb_random(void *memory, size_t size);
 
+/* Makes OpenSSL allocate through base/memory; for sb_memory_init(). */
+void sb_crypto_init_memory(void);
+
+/* Has OpenSSL initialise itself. Called once, before there are threads and before anything else of
+ * this header; a program that does no cryptography need not. False: no memory. */
+SB_MUST_CHECK bool sb_crypto_init(void);
+
 /* False only if the library fails (no memory). */
 SB_NONNULL(3)
 SB_MUST_CHECK

@@ -9,8 +9,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* A web server connects when it has a request, and sends its head at once. */
-enum { HEAD_TIMEOUT_S = 5 };
+#include "base/memory.h"
+
+enum {
+    HEAD_TIMEOUT_S =
+        5, /* a web server connects when it has a request, and sends its head at once */
+    REQUEST_MEMORY = 64 * 1024
+};
 
 struct sb_fcgi {
     FCGX_Request request;
@@ -112,8 +117,21 @@ static void set_timeout(int fd, int option, int timeout_s)
     setsockopt(fd, SOL_SOCKET, option, &timeout, sizeof timeout);
 }
 
+/* libfcgi aborts the process where it gets no memory for a request's buffers and parameters. So it
+ * is asked for only while there is some: what is freed here is what it gets. */
+static bool memory_for_request(void)
+{
+    void *memory = sb_memory_alloc(REQUEST_MEMORY);
+    free(memory);
+    return memory != NULL;
+}
+
 bool sb_fcgi_begin(struct sb_fcgi *fcgi, int fd, int timeout_s, struct sb_gateway *gateway)
 {
+    if (!memory_for_request()) {
+        close(fd);
+        return false;
+    }
     set_timeout(fd, SO_RCVTIMEO, HEAD_TIMEOUT_S);
     set_timeout(fd, SO_SNDTIMEO, timeout_s);
     /* These fields are libfcgi's own (2.4.2; a unit test pins the version). FCGX_Accept_r() begins

@@ -33,12 +33,19 @@ static bool is_listening_socket(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
 }
 
+/* Where the log is may not be known yet: the web server keeps what is said here. */
+static int failed(const char *reason)
+{
+    fprintf(stderr, "%s: cannot serve: %s\n", program_invocation_name, reason);
+    return EXIT_FAILURE;
+}
+
 static int serve_cgi(struct sb_runtime *runtime)
 {
     struct sb_worker worker;
     struct sb_gateway gateway;
     if (!sb_worker_open(&worker, runtime))
-        return EXIT_FAILURE;
+        return failed(strerror(ENOMEM));
     sb_gateway_cgi(&gateway);
     sb_pipeline_run(&worker, &gateway);
     sb_worker_close(&worker);
@@ -72,6 +79,8 @@ int main(int argc, char **argv)
         return usage();
     harden();
     if (!sb_runtime_open(&runtime, &sb_endpoint))
-        return EXIT_FAILURE;
-    return fastcgi ? sb_serve_fastcgi(&runtime) : serve_cgi(&runtime);
+        return failed(strerror(errno));
+    if (!fastcgi)
+        return serve_cgi(&runtime);
+    return sb_serve_fastcgi(&runtime) ? EXIT_SUCCESS : failed("the log says why");
 }

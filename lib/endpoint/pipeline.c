@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 #include "base/origin.h"
 #include "endpoint/access.h"
@@ -166,6 +167,18 @@ static enum sb_error handle(struct sb_pipeline *p)
     return p->route->handler(&p->request, p->input, p->output);
 }
 
+/* A refusal reached while memory ran out may be no fault of the client's: a token that could not be
+ * parsed for want of memory is not a bad one. */
+static enum sb_error believed(struct sb_pipeline *p, enum sb_error error)
+{
+    if (!sb_memory_ran_out() || sb_error_info(error)->status < 400 ||
+        sb_error_info(error)->status >= 500)
+        return error;
+    p->message = NULL;
+    p->refusal = NULL;
+    return SB_E_UNAVAILABLE;
+}
+
 static enum sb_error (*const steps[])(struct sb_pipeline *p) = {
     find_route,    check_origin,     answer_options,      check_configuration,
     demand_origin, sb_limit_address, find_principal,      sb_limit_principal,
@@ -185,11 +198,12 @@ void sb_pipeline_run(struct sb_worker *worker, struct sb_gateway *gateway)
                                     .pipeline = &p};
     if (!atomic_load(&worker->runtime->counters_ok))
         sb_runtime_map_counters(worker->runtime);
+    sb_memory_forget();
     enum sb_error error = read_head(&p);
     dress(&p);
     for (size_t i = 0; error == SB_OK && !p.answered && i < SB_COUNT(steps); i++)
         error = steps[i](&p);
-    sb_answer(&p, error);
+    sb_answer(&p, believed(&p, error));
     sb_arena_reset(worker->arena);
 }
 

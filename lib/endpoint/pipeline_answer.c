@@ -172,6 +172,8 @@ static void record(struct sb_pipeline *p, enum sb_error error)
 
 void sb_answer(struct sb_pipeline *p, enum sb_error error)
 {
+    if (error == SB_OK && p->stream_broken && !p->streaming) /* there was no room for its head */
+        error = SB_E_UNAVAILABLE;
     if (p->streaming) {
         if (error != SB_OK) /* too late to tell the client anything but the end */
             p->response.status = sb_error_info(error)->status;
@@ -189,15 +191,17 @@ void sb_answer(struct sb_pipeline *p, enum sb_error error)
 bool sb_request_write_body(struct sb_request *request, const void *data, size_t size)
 {
     struct sb_pipeline *p = request->pipeline;
+    if (p->stream_broken)
+        return false;
     if (!p->streaming) {
         struct sb_buf head;
         sb_buf_init(&head, request->arena, SB_RESPONSE_HEAD_MAX);
         sb_response_header(&p->response, "Content-Type", stream_type(p));
         sb_response_header(&p->response, "X-Accel-Buffering", "no"); /* nginx */
         sb_response_write_head(&p->response, &head);
-        p->streaming = true;
+        p->streaming = sb_buf_ok(&head);
         p->stream_broken =
-            !sb_buf_ok(&head) || !p->gateway->write(p->gateway->state, head.data, head.length);
+            !p->streaming || !p->gateway->write(p->gateway->state, head.data, head.length);
     }
     bool send_it = !p->stream_broken && p->head.method != SB_HEAD && size > 0;
     if (send_it && !p->gateway->write(p->gateway->state, data, size))

@@ -7,7 +7,9 @@
 #include "access/key_refresh.h"
 #include "access/rate_limit.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 #include "base/owner.h"
 #include "endpoint/access.h"
@@ -146,9 +148,15 @@ bool sb_runtime_open(struct sb_runtime *runtime, const struct sb_endpoint *endpo
 {
     char reason[512];
     unsigned needs = sb_endpoint_needs(endpoint);
+    bool secrets = (needs & ~(unsigned)(SB_NEEDS_CORE | SB_NEEDS_DB)) != 0;
+    sb_memory_init();
     *runtime = (struct sb_runtime){.endpoint = endpoint,
                                    .started_us = sb_clock_mono_us(),
                                    .counters_lock = PTHREAD_MUTEX_INITIALIZER};
+    if (secrets && !sb_crypto_init()) {
+        errno = ENOMEM;
+        return false;
+    }
     if (!sb_config_load(NULL, needs, &runtime->config, &runtime->problems))
         return false;
     const struct sb_config *config = runtime->config;

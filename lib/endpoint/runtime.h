@@ -37,7 +37,8 @@ SB_NONNULL_ALL const char *sb_endpoint_flaw(const struct sb_endpoint *endpoint);
 
 /* Loads the configuration, becomes the owner of STATE_DIR where started as root, opens log, metrics
  * and limiter, and prepares the database. A misconfiguration is logged and leaves the runtime
- * answering 503. False: out of memory. */
+ * answering 503. False, with errno: out of memory, or the environment file cannot be read for the
+ * moment. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_runtime_open(struct sb_runtime *runtime,
                                                   const struct sb_endpoint *endpoint);
 SB_NONNULL_ALL void sb_runtime_close(struct sb_runtime *runtime);
@@ -52,8 +53,9 @@ SB_NONNULL_ALL void sb_worker_close(struct sb_worker *worker);
 /* Answers one request from gateway: the whole pipeline. */
 SB_NONNULL_ALL void sb_pipeline_run(struct sb_worker *worker, struct sb_gateway *gateway);
 
-/* Serves FastCGI on the listening socket 0 until TERM, INT or USR1; returns the exit status. */
-SB_NONNULL_ALL int sb_serve_fastcgi(struct sb_runtime *runtime);
+/* Serves FastCGI on the listening socket 0 until TERM, INT or USR1. False: it could not begin, or
+ * not go on (logged). */
+SB_NONNULL_ALL SB_MUST_CHECK bool sb_serve_fastcgi(struct sb_runtime *runtime);
 
 /* Prints the endpoint's description (JSON) on standard output; returns the exit status. */
 SB_NONNULL_ALL int sb_describe(const struct sb_endpoint *endpoint);

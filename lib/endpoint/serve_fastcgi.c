@@ -64,10 +64,15 @@ static bool stopping(struct pool *pool)
     return stop;
 }
 
+static bool failed(const char *event, const char *reason)
+{
+    SB_LOG(SB_LOG_ERROR, event, NULL, SB_LOG_TEXT("reason", reason));
+    return false;
+}
+
 static bool accept_failed(const char *reason)
 {
-    SB_LOG(SB_LOG_ERROR, "fastcgi.accept", NULL, SB_LOG_TEXT("reason", reason));
-    return false;
+    return failed("fastcgi.accept", reason);
 }
 
 /* Waits for a connection or a stop. False: whoever shares the socket has shut it down, and accept()
@@ -199,6 +204,8 @@ static void *work(void *context)
         for (int fd = lead(pool); fd >= 0; fd = lead(pool))
             serve(&worker, fcgi, fd);
         sb_worker_close(&worker);
+    } else {
+        failed("fastcgi.worker", strerror(ENOMEM));
     }
     sb_fcgi_free(fcgi);
     leave(pool);
@@ -235,7 +242,7 @@ static int worker_cap(const struct sb_runtime *runtime)
     return runtime->endpoint->workers > 0 ? runtime->endpoint->workers : SB_WORKERS_DEFAULT;
 }
 
-int sb_serve_fastcgi(struct sb_runtime *runtime)
+bool sb_serve_fastcgi(struct sb_runtime *runtime)
 {
     struct pool pool = {.runtime = runtime,
                         .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -253,12 +260,12 @@ int sb_serve_fastcgi(struct sb_runtime *runtime)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     if (pool.stop_fd < 0 || fcntl(LISTEN_FD, F_SETFL, O_NONBLOCK) != 0 || !sb_fcgi_init())
-        return EXIT_FAILURE;
+        return failed("fastcgi.start", strerror(errno));
     pthread_mutex_lock(&pool.lock);
     bool started = add_worker(&pool);
     pthread_mutex_unlock(&pool.lock);
     if (!started)
-        return EXIT_FAILURE;
+        return failed("fastcgi.start", "no thread could be made");
     sigwait(&signals, &taken);
     ask_to_stop(&pool);
     if (!wait_for_workers(&pool)) {
@@ -268,5 +275,5 @@ int sb_serve_fastcgi(struct sb_runtime *runtime)
     if (pool.any_ended)
         pthread_join(pool.last_ended, NULL);
     sb_runtime_close(runtime);
-    return pool.deaf ? EXIT_FAILURE : EXIT_SUCCESS;
+    return !pool.deaf;
 }

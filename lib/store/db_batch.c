@@ -33,6 +33,10 @@ static enum sb_error begin(struct sb_db_writer *writer, bool *busy)
     *busy = (code & 0xff) == SQLITE_BUSY;
     if (!*busy)
         close_all(writer);
+    /* SQLite falls back to shared memory that is read-only where a connection of the process could
+     * not open it otherwise for a moment, and keeps that until the last of them is closed. */
+    if ((code & 0xff) == SQLITE_READONLY)
+        sb_db_readers_close(writer->readers);
     return SB_E_UNAVAILABLE;
 }
 

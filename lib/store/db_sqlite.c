@@ -46,7 +46,7 @@ struct sb_db *sb_db_new(const char *path, bool may_create)
     }
     db->may_create = may_create;
     init_readers(db);
-    sb_db_writer_init(&db->writer, db->path);
+    sb_db_writer_init(&db->writer, db->path, &db->readers);
     return db;
 }
 
@@ -54,8 +54,7 @@ void sb_db_free(struct sb_db *db)
 {
     if (db == NULL || !sb_db_writer_end(&db->writer))
         return;
-    for (size_t i = 0; i < SB_DB_READERS_MAX; i++)
-        sb_db_conn_close(&db->readers.conns[i]);
+    sb_db_readers_close(&db->readers);
     free(db->path);
     free(db);
 }
@@ -81,6 +80,14 @@ void sb_db_readers_give_back(struct sb_db_readers *readers, struct sb_db_conn *c
     readers->idle[readers->idle_count++] = conn;
     pthread_cond_signal(&readers->back);
     pthread_mutex_unlock(&readers->lock);
+}
+
+void sb_db_readers_close(struct sb_db_readers *readers)
+{
+    for (size_t i = 0; i < SB_DB_READERS_MAX; i++)
+        sb_db_conn_close(sb_db_readers_take(readers));
+    for (size_t i = 0; i < SB_DB_READERS_MAX; i++)
+        sb_db_readers_give_back(readers, &readers->conns[i]);
 }
 
 /* PRAGMA journal_mode answers with the mode there is: where shared memory does not work (a network
@@ -170,6 +177,10 @@ enum sb_error sb_db_conn_open(struct sb_db_conn *conn)
         return needs_migration(0);
     conn->code = sqlite3_open_v2(conn->path, &conn->handle,
                                  flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    /* SQLite opens a file read-only that it cannot open otherwise, be it for a lack of descriptors
+     * that lasts a moment, and the connection would stay so. */
+    if (conn->code == SQLITE_OK && !conn->read_only && sqlite3_db_readonly(conn->handle, "main"))
+        conn->code = SQLITE_READONLY;
     if (conn->code == SQLITE_OK)
         conn->code = set_up(conn);
     enum sb_error error = SB_OK;

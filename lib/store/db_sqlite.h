@@ -52,7 +52,8 @@ TAILQ_HEAD(sb_db_queue, sb_db_job);
 
 struct sb_db_writer {
     const char *path;
-    pthread_mutex_t lock; /* over the next six */
+    struct sb_db_readers *readers; /* of the same process */
+    pthread_mutex_t lock;          /* over the next six */
     pthread_cond_t changed;
     struct sb_db_queue queue;
     size_t queued;
@@ -93,6 +94,10 @@ SB_NONNULL_ALL SB_RETURNS_NONNULL struct sb_db_conn *
 sb_db_readers_take(struct sb_db_readers *readers);
 SB_NONNULL_ALL void sb_db_readers_give_back(struct sb_db_readers *readers, struct sb_db_conn *conn);
 
+/* Closes all of them, so that none is open at the end; a query opens one anew. By one thread at a
+ * time, which holds none itself. */
+SB_NONNULL_ALL void sb_db_readers_close(struct sb_db_readers *readers);
+
 /* Makes conn ready for use: opens it, and opens it anew if it failed before or if another file has
  * taken the place of the one it has open. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_db_conn_ready(struct sb_db_conn *conn);
@@ -116,7 +121,8 @@ SB_NONNULL_ALL SB_MUST_CHECK int sb_db_turnstile_open(const char *path);
 SB_MUST_CHECK bool sb_db_turnstile_take(int turnstile);
 void sb_db_turnstile_release(int turnstile);
 
-SB_NONNULL_ALL void sb_db_writer_init(struct sb_db_writer *writer, const char *path);
+SB_NONNULL_ALL void sb_db_writer_init(struct sb_db_writer *writer, const char *path,
+                                      struct sb_db_readers *readers);
 
 /* Ends the thread and closes. False: the thread hangs at the turnstile, and writer must be left
  * where it is. */

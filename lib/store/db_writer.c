@@ -9,10 +9,11 @@
 
 enum { STACK_BYTES = 256 * 1024, END_MS = 2000 };
 
-void sb_db_writer_init(struct sb_db_writer *writer, const char *path)
+void sb_db_writer_init(struct sb_db_writer *writer, const char *path, struct sb_db_readers *readers)
 {
     *writer = (struct sb_db_writer){
         .path = path,
+        .readers = readers,
         .turnstile = -1,
         .conn = {.path = path},
         .guard = {.path = path, .any_schema = true},

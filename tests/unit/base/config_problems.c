@@ -1,8 +1,10 @@
 #include "base/config.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "../support/base_config.h"
 #include "base/config_table.h"
@@ -242,6 +244,19 @@ Test(config_problems, a_public_domain_in_development_is_a_warning_that_stops_not
     cr_assert_null(sb_config_blocking(base_problems, SB_NEEDS_ALL));
     base_config_load("PRODUCTION_DOMAIN=localhost\n", SB_NEEDS_CORE);
     base_config_assert_no_problem();
+}
+
+Test(config_problems, a_file_that_cannot_be_read_for_the_moment_is_no_problem_of_the_configuration)
+{
+    const struct rlimit none = {3, 3};
+    struct sb_config *config = NULL;
+    struct sb_config_problem *problems = NULL;
+    base_config_load("LOG_LEVEL=warn\n", 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    cr_assert_not(sb_config_load(base_config_path, 0, &config, &problems));
+    cr_assert_eq(errno, EMFILE);
+    cr_assert_null(config);
+    cr_assert_null(problems);
 }
 
 Test(config_problems, blocking_gives_the_first_error_that_concerns)

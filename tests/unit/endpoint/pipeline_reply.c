@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../support/call.h"
+#include "base/memory.h"
 #include "endpoint/pipeline.h"
 #include "http/output_encoder.h"
 
@@ -97,6 +98,26 @@ static enum sb_error stream_empty(struct sb_request *request, const void *in, vo
     return SB_OK;
 }
 
+/* Nothing of the stream's head fits. */
+static enum sb_error stream_without_room(struct sb_request *request, const void *in, void *out)
+{
+    (void)in, (void)out;
+    exhaust(request->arena);
+    plan.wrote = sb_request_write_body(request, "one ", 4);
+    plan.wrote |= sb_request_write_body(request, "two", 3);
+    return SB_OK;
+}
+
+/* Refuses, as a step does that takes a failed allocation for a bad token. */
+static enum sb_error refuse_without_memory(struct sb_request *request, const void *in, void *out)
+{
+    static volatile size_t too_much = (size_t)1 << 62;
+    (void)in, (void)out;
+    cr_assert_null(sb_memory_alloc(too_much));
+    sb_request_explain(request, "you may not");
+    return plan.error;
+}
+
 /* A header behind the head: no handler can, but code of ours could. */
 static enum sb_error stream_late_header(struct sb_request *request, const void *in, void *out)
 {
@@ -122,7 +143,9 @@ static const struct sb_route routes[] = {
     {ROUTE("/hog", hog), JSON},
     {ROUTE("/hog-most", hog_most), JSON, .report_errors = true},
     {ROUTE("/stream", stream), STREAM},
+    {ROUTE("/no-memory", refuse_without_memory)},
     {ROUTE("/stream-nothing", stream_nothing), STREAM},
+    {ROUTE("/stream-without-room", stream_without_room), STREAM},
     {ROUTE("/stream-empty", stream_empty), STREAM},
     {ROUTE("/stream-late-header", stream_late_header), STREAM},
     {ROUTE("/stream-unread", stream), STREAM, .body = SB_BODY_STREAM},
@@ -304,7 +327,37 @@ Test(pipeline_reply, nothing_of_one_request_is_visible_to_the_next)
     cr_assert_null(call_json(after, "text"));
 }
 
+Test(pipeline_reply, a_refusal_reached_without_memory_is_no_fault_of_the_clients)
+{
+    plan.error = SB_E_FORBIDDEN;
+    const struct call_answer *answer = SEND(.target = "/api/test/no-memory");
+    cr_assert_eq(answer->status, 503);
+    cr_assert_str_eq(call_text(answer, "error.code"), "unavailable");
+    cr_assert_str_neq(call_text(answer, "error.message"), "you may not");
+}
+
+Test(pipeline_reply, a_refusal_of_the_request_after_one_without_memory_stands)
+{
+    SEND(.target = "/api/test/no-memory");
+    plan.error = SB_E_FORBIDDEN;
+    const struct call_answer *answer = SEND(.target = "/api/test/bare");
+    cr_assert_eq(answer->status, 403);
+}
+
+Test(pipeline_reply, what_succeeds_though_memory_ran_out_is_a_success)
+{
+    cr_assert_eq(SEND(.target = "/api/test/no-memory")->status, 200);
+}
+
 /* Streams */
+
+Test(pipeline_reply, a_stream_whose_head_has_no_room_is_the_last_resort)
+{
+    plan.wrote = true;
+    expect_last_resort(SEND(.target = "/api/test/stream-without-room"));
+    cr_assert_not(plan.wrote);
+    cr_assert_eq(SEND(.target = "/api/test/stream")->status, 200);
+}
 
 Test(pipeline_reply, a_stream_sends_its_head_and_then_each_piece)
 {

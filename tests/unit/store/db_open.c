@@ -192,6 +192,24 @@ Test(db_open, every_connection_is_durable_and_never_checkpoints_by_itself)
     store_write(&store, check_writer, NULL);
 }
 
+/* As where descriptors run out at the wrong moment: SQLite then opens the file read-only. */
+Test(db_open, a_writer_that_could_only_read_is_opened_anew)
+{
+    char lock[80];
+    migrate();
+    snprintf(lock, sizeof lock, "%s.lock", store.path);
+    cr_assert_eq(chmod(store.dir, 0777), 0);
+    cr_assert_eq(chmod(lock, 0666), 0);
+    cr_assert_eq(chmod(store.path, 0444), 0);
+    uid_t self = geteuid();
+    cr_assert(self != 0 || seteuid(65534) == 0);
+    cr_assert_eq(write_thread("one"), SB_E_UNAVAILABLE);
+    cr_assert_eq(seteuid(self), 0);
+    cr_assert_eq(chmod(store.path, 0600), 0);
+    cr_assert_eq(write_thread("two"), SB_OK);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM threads"), 1);
+}
+
 Test(db_open, a_database_put_in_its_place_is_noticed)
 {
     char other[80];

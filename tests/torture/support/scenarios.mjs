@@ -1,0 +1,111 @@
+// What is asked of each endpoint while its calls fail. A scenario makes one request after another,
+// each on rows of its own:
+//   good   the statuses of success (of a refusal, for endpoints that only refuse)
+//   again  the same when it is asked again and may have been done before
+//   rows   what a success has promised to be in the database, as [table, id]
+import { token } from '../../http/robust/support/site.mjs';
+
+// Limits would refuse what comes this fast.
+export const OFF = { RATE_LIMIT_CALLS_JOIN: 'off', RATE_LIMIT_CALLS_END: 'off', LOG_LEVEL: 'debug' };
+
+const USER = 'user1';
+const ROWS = 4000;
+
+function post(uri, body, params = {}) {
+    return {
+        method: 'POST', uri, body: JSON.stringify(body),
+        params: { HTTP_AUTHORIZATION: `Bearer ${token(USER)}`, HTTP_ORIGIN: undefined, ...params },
+    };
+}
+
+function get(uri, good, text) {
+    return { method: 'GET', uri, good: [good], again: [good], text };
+}
+
+// As many open calls, each in a thread of its own.
+function seedCalls(site, prefix, count) {
+    const now = Date.now();
+    site.seedThreads(USER, prefix, count);
+    site.sql(`INSERT INTO calls (id, thread_id, slot, kind, room, started_by, started_at)
+        SELECT 'call_' || id, id, '', 'audio', 'room_' || id, '${USER}', ${now} FROM threads
+        WHERE id GLOB '${prefix}[0-9]*'`);
+}
+
+function numbered(make) {
+    let next = 0;
+    return () => {
+        if (next === ROWS) throw new Error(`more than ${ROWS} rows are needed`);
+        return make(next++);
+    };
+}
+
+const start = (site, prefix, params) => {
+    site.seedThreads(USER, prefix, ROWS);
+    return numbered((i) => ({
+        ...post('/api/calls/start', { threadId: `${prefix}${i}`, kind: 'audio' }, params(i)),
+        good: [201],
+        again: [200, 201],
+        rows: (json) => [['calls', json.call.id]],
+    }));
+};
+
+// What is asked of an endpoint: make() gives what makes its requests. stores: it uses the database;
+// replays: asked again, a success is the same one; cached: an answer is kept for a second.
+export const SCENARIOS = {
+    'calls/start': { endpoint: 'calls/start', stores: true, make: (site) => start(site, 'plain', () => ({})) },
+    'calls/start with Idempotency-Key': {
+        endpoint: 'calls/start',
+        stores: true,
+        make: (site) => start(site, 'keyed', (i) => ({ HTTP_IDEMPOTENCY_KEY: `key-${i}` })),
+        replays: true,
+    },
+    'calls/join': {
+        endpoint: 'calls/join',
+        stores: true,
+        make: (site) => {
+            seedCalls(site, 'join', ROWS);
+            return numbered((i) => ({
+                ...post('/api/calls/join', { callId: `call_join${i}` }),
+                good: [200], again: [200],
+                rows: (json) => [['participants', json.participant.id]],
+            }));
+        },
+    },
+    'calls/end': {
+        endpoint: 'calls/end',
+        stores: true,
+        make: (site) => {
+            seedCalls(site, 'end', ROWS);
+            return numbered((i) => ({
+                ...post('/api/calls/end', { callId: `call_end${i}` }),
+                good: [200], again: [200],
+                rows: () => [['ended', `call_end${i}`]],
+            }));
+        },
+    },
+    config: { endpoint: 'config', make: () => () => get('/api/config', 200) },
+    metrics: {
+        endpoint: 'metrics',
+        make: () => () => get('/api/metrics', 200, /switchboard_http_requests_total[^]*switchboard_metrics_dropped_total \d+\n$/),
+    },
+    health: { endpoint: 'health', make: () => () => get('/api/health', 200) },
+    live: { endpoint: 'health', make: () => () => get('/api/health/live', 200) },
+    ready: { endpoint: 'health', stores: true, make: () => () => get('/api/health/ready', 200), cached: true },
+    'not-found': { endpoint: 'not-found', make: () => () => get('/api/nowhere', 404) },
+    'realtime-websocket': { endpoint: 'realtime-websocket', make: () => () => get('/api/realtime-websocket', 410) },
+};
+
+// What was promised and is not there.
+export function lost(site, promised) {
+    const there = new Set(site.sql(`
+        SELECT 'calls ' || id FROM calls;
+        SELECT 'ended ' || id FROM calls WHERE ended_at IS NOT NULL;
+        SELECT 'participants ' || id FROM participants;`).split('\n'));
+    return promised.map((row) => row.join(' ')).filter((row) => !there.has(row));
+}
+
+// What is wrong with the database as a whole: '' if nothing.
+export function damage(site) {
+    const text = site.sql('PRAGMA integrity_check; PRAGMA foreign_key_check;');
+    return text === 'ok' ? '' : text;
+}

@@ -1,0 +1,95 @@
+#include "base/memory.h"
+
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/crypto.h"
+
+/* More than there is address space for, and opaque to the compiler. */
+static volatile size_t too_much = (size_t)1 << 62;
+
+TestSuite(memory, .init = sb_memory_init);
+
+static void fail(void)
+{
+    cr_assert_null(sb_memory_alloc(too_much));
+}
+
+Test(memory, what_is_given_has_not_run_out)
+{
+    char *memory = sb_memory_alloc(10);
+    cr_assert_not_null(memory);
+    memory = sb_memory_realloc(memory, 100);
+    cr_assert_not_null(memory);
+    free(memory);
+    cr_assert_not(sb_memory_ran_out());
+}
+
+Test(memory, a_failure_is_remembered_until_it_is_forgotten)
+{
+    fail();
+    cr_assert(sb_memory_ran_out());
+    free(sb_memory_alloc(10));
+    cr_assert(sb_memory_ran_out());
+    sb_memory_forget();
+    cr_assert_not(sb_memory_ran_out());
+}
+
+Test(memory, a_failed_realloc_is_remembered_and_keeps_the_block)
+{
+    char *memory = sb_memory_alloc(10);
+    cr_assert_not_null(memory);
+    memory[0] = 'x';
+    cr_assert_null(sb_memory_realloc(memory, too_much));
+    cr_assert_eq(memory[0], 'x');
+    cr_assert(sb_memory_ran_out());
+    free(memory);
+}
+
+static void *ran_out_here(void *context)
+{
+    *(bool *)context = sb_memory_ran_out();
+    return NULL;
+}
+
+Test(memory, a_failure_is_that_of_its_thread_alone)
+{
+    pthread_t thread;
+    bool elsewhere = true;
+    fail();
+    cr_assert_eq(pthread_create(&thread, NULL, ran_out_here, &elsewhere), 0);
+    pthread_join(thread, NULL);
+    cr_assert_not(elsewhere);
+    cr_assert(sb_memory_ran_out());
+}
+
+Test(memory, an_arena_tells_of_its_failures)
+{
+    struct sb_arena *arena = sb_arena_new(SIZE_MAX);
+    cr_assert_not_null(arena);
+    cr_assert_null(sb_arena_alloc(arena, too_much));
+    cr_assert(sb_memory_ran_out());
+    sb_arena_free(arena);
+}
+
+Test(memory, jansson_allocates_here)
+{
+    cr_assert_null(json_stringn_nocheck("", too_much));
+    cr_assert(sb_memory_ran_out());
+}
+
+Test(memory, openssl_initialises_and_works_behind_its_reserve)
+{
+    unsigned char mac[SB_SHA256_SIZE];
+    char text[2 * sizeof mac + 1];
+    cr_assert(sb_crypto_init());
+    cr_assert_not(sb_memory_ran_out());
+    /* RFC 4231 section 4.3 */
+    cr_assert(sb_hmac_sha256("Jefe", 4, "what do ya want for nothing?", 28, mac));
+    sb_hex(mac, sizeof mac, text);
+    cr_assert_str_eq(text, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
