@@ -6,8 +6,10 @@ import { Refusal } from './refusal.mjs';
 
 const CONNECTIONS_MAX = 32;
 const TTL_S = 60;
+const SESSION_MAX_S = 600;
 const session = { type: 'realtime', model: 'gpt-realtime-2.1-mini', output_modalities: ['audio'],
-  audio: { input: { turn_detection: null }, output: { voice: 'marin' } } };
+  audio: { input: { transcription: { model: 'gpt-transcribe' }, turn_detection: null },
+    output: { voice: 'marin' } } };
 const body = JSON.stringify({ expires_after: { anchor: 'created_at', seconds: TTL_S }, session });
 
 const text = async (stream) => {
@@ -35,7 +37,9 @@ export function openSecrets(base, caFile, key) {
       throw new Refusal(502, 'upstream_error');
     }
     return { client_secret: answer.value, expires_at: answer.expires_at,
-      session: { id: answer.session.id, model: answer.session.model }, serverTime: new Date().toISOString() };
+      session: { id: answer.session.id, model: answer.session.model },
+      url: `${base}/realtime/calls`, maxSessionSeconds: SESSION_MAX_S,
+      serverTime: new Date().toISOString() };
   };
   return { mint };
 }

@@ -2,14 +2,14 @@
  * BENCH_WORKERS processes on one Unix socket, BENCH_SOCKET. */
 import cluster from 'node:cluster';
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, existsSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { openSync, rmSync, writeSync } from 'node:fs';
 
 import express from 'express';
 
 import { openCalls } from './calls.mjs';
+import { Refusal } from './refusal.mjs';
 import { openSecrets } from './secrets.mjs';
 import { subjectOf } from './token.mjs';
-import { Refusal } from './refusal.mjs';
 
 const settings = process.env;
 
@@ -73,8 +73,7 @@ function serve() {
 }
 
 function lead() {
-  if (existsSync(settings.BENCH_SOCKET)) unlinkSync(settings.BENCH_SOCKET);
-  closeSync(openSync(settings.BENCH_LOG, 'a'));
+  rmSync(settings.BENCH_SOCKET, { force: true });
   for (let i = 0; i < Number(settings.BENCH_WORKERS); i++) cluster.fork();
   cluster.on('exit', () => process.exit(0));
   process.on('SIGINT', () => process.exit(0));

@@ -14,16 +14,18 @@ import (
 const (
 	upstreamConnectionsMax = 32
 	answerMax              = 64 << 10
+	sessionMaxS            = 600
 
 	mintBody = `{"expires_after":{"anchor":"created_at","seconds":60},"session":{"type":"realtime",` +
 		`"model":"gpt-realtime-2.1-mini","output_modalities":["audio"],"audio":{` +
-		`"input":{"turn_detection":null},"output":{"voice":"marin"}}}}`
+		`"input":{"transcription":{"model":"gpt-transcribe"},"turn_detection":null},` +
+		`"output":{"voice":"marin"}}}}`
 )
 
 // Client secrets from the provider, over kept TLS connections.
 type secrets struct {
 	client *http.Client
-	url    string
+	base   string
 	key    string
 }
 
@@ -36,6 +38,8 @@ type secret struct {
 	ClientSecret string  `json:"client_secret"`
 	ExpiresAt    int64   `json:"expires_at"`
 	Session      session `json:"session"`
+	URL          string  `json:"url"`
+	SessionMaxS  int64   `json:"maxSessionSeconds"`
 	ServerTime   string  `json:"serverTime"`
 }
 
@@ -56,15 +60,15 @@ func openSecrets(base, caFile, key string) (*secrets, error) {
 		MaxIdleConnsPerHost: upstreamConnectionsMax,
 	}
 	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
-	return &secrets{client, base + "/realtime/client_secrets", key}, nil
+	return &secrets{client, base, key}, nil
 }
 
 func (s *secrets) mint(ctx context.Context, safetyID string) (*secret, error) {
 	if s.client == nil {
 		return nil, refusal{http.StatusServiceUnavailable, "misconfigured"}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url,
-		bytes.NewReader([]byte(mintBody)))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
+		s.base+"/realtime/client_secrets", bytes.NewReader([]byte(mintBody)))
 	if err != nil {
 		return nil, err
 	}
@@ -85,5 +89,6 @@ func (s *secrets) mint(ctx context.Context, safetyID string) (*secret, error) {
 	if err != nil || response.StatusCode != http.StatusOK || answer.Value == "" {
 		return nil, refusal{http.StatusBadGateway, "upstream_error"}
 	}
-	return &secret{answer.Value, answer.ExpiresAt, answer.Session, rfc3339(time.Now())}, nil
+	return &secret{answer.Value, answer.ExpiresAt, answer.Session, s.base + "/realtime/calls",
+		sessionMaxS, rfc3339(time.Now())}, nil
 }
