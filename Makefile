@@ -129,7 +129,9 @@ PACKAGES_TEST += $(if $(shell command -v npm),,npm)
 # What hears and speaks without a cloud.
 PACKAGES_VOICE := ffmpeg flite pocketsphinx pocketsphinx-en-us
 PACKAGES_TEST += $(PACKAGES_VOICE)
-PACKAGES_BENCH := wrk php-fpm php-sqlite3
+PACKAGES_BENCH := wrk php-fpm php-sqlite3 golang-go golang-github-mattn-go-sqlite3-dev g++
+# The headers come with some builds of Node.js as well.
+PACKAGES_BENCH += $(if $(wildcard /usr/include/node/node.h),,libnode-dev)
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 PACKAGES_COVERAGE := gcovr
 
@@ -161,10 +163,16 @@ deps-demo:
 deps-check:
 	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST))
 
-# The peers of tests and bench that come from npm, at the versions of the lock file.
+# What tests and bench take from npm, at the versions of the lock files. The bench's is compiled, which
+# takes a minute.
 NODE_MODULES := tests/node_modules/.package-lock.json
 $(NODE_MODULES): tests/package-lock.json
 	@npm ci --prefix tests --silent --no-audit --no-fund
+	@touch $@
+
+BENCH_MODULES := tests/bench/node_modules/.package-lock.json
+$(BENCH_MODULES): tests/bench/package-lock.json
+	@npm_config_nodedir=/usr npm ci --prefix tests/bench --build-from-source --silent --no-audit --no-fund
 	@touch $@
 
 deps-bench:
@@ -249,8 +257,12 @@ fuzz: deps-fuzz
 	@tests/fuzz/run $(or $(SECONDS),60) $(FUZZERS)
 
 bench: deps-bench
-	@$(MAKE) all
+	@$(MAKE) all $(NODE_MODULES) $(BENCH_MODULES)
 	@tests/bench/run $(BUILD)
+
+# A run whose figures become those of docs/PERFORMANCE.md.
+bench-doc: bench
+	@tests/bench/document docs/PERFORMANCE.md build/bench/report.md
 
 # --- Installing ----------------------------------------------------------------------------------
 
@@ -268,7 +280,7 @@ install: all
 	        $(DESTDIR)/etc/switchboard/switchboard.env
 
 clean:
-	rm -rf build tests/node_modules
+	rm -rf build tests/node_modules tests/bench/node_modules
 
 .PHONY: all deps deps-demo deps-check deps-bench deps-fuzz deps-coverage run serve docs units unit \
-        replay http browser robust torture lint rules check coverage fuzz bench install clean
+        replay http browser robust torture lint rules check coverage fuzz bench bench-doc install clean

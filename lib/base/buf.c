@@ -1,6 +1,5 @@
 #include "base/buf.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,14 +90,22 @@ void sb_buf_add_text(struct sb_buf *buf, const char *text)
 
 void sb_buf_add_char(struct sb_buf *buf, char c)
 {
-    sb_buf_add(buf, &c, 1);
+    if (!reserve(buf, 1))
+        return;
+    buf->data[buf->length++] = c;
+    buf->data[buf->length] = '\0';
 }
 
 void sb_buf_add_int(struct sb_buf *buf, int64_t value)
 {
-    char text[24];
-    int length = snprintf(text, sizeof text, "%" PRId64, value);
-    sb_buf_add(buf, text, (size_t)length);
+    char text[20], *const end = text + sizeof text, *at = end;
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do
+        *--at = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (value < 0)
+        *--at = '-';
+    sb_buf_add(buf, at, (size_t)(end - at));
 }
 
 void sb_buf_add_format(struct sb_buf *buf, const char *format, ...)
@@ -200,6 +207,11 @@ static void escape(struct sb_buf *buf, unsigned char c)
     }
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+}
+
 void sb_json_string_n(struct sb_buf *buf, const char *text, size_t length)
 {
     separate(buf);
@@ -207,7 +219,11 @@ void sb_json_string_n(struct sb_buf *buf, const char *text, size_t length)
     size_t plain = 0; /* start of the run that needs no change */
     for (size_t i = 0; i < length;) {
         unsigned char c = (unsigned char)text[i];
-        bool special = c < 0x20 || c == '"' || c == '\\' || c == 0x7F;
+        if (is_plain(c)) {
+            i++;
+            continue;
+        }
+        bool special = c < 0x80;
         size_t sequence = special ? 0 : sb_utf8_sequence(text + i, length - i);
         if (sequence > 0) {
             i += sequence;

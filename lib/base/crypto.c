@@ -7,7 +7,6 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/param_build.h>
 #include <openssl/sha.h>
 #include <pthread.h>
@@ -123,23 +122,58 @@ bool sb_sha256(const void *data, size_t length, unsigned char digest[static SB_S
     return SHA256(data, length, digest) != NULL;
 }
 
-static bool hmac(const EVP_MD *md, const void *key, size_t key_length, const void *data,
-                 size_t length, unsigned char *mac)
+/* HMAC() looks its algorithm up by name for each call, which takes longer than the hashing. */
+static EVP_MAC_CTX *hmac_new(const char *digest)
 {
-    return key_length <= INT32_MAX &&
-           HMAC(md, key, (int)key_length, data, length, mac, NULL) != NULL;
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
+        OSSL_PARAM_construct_end()};
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *made = mac == NULL ? NULL : EVP_MAC_CTX_new(mac);
+    EVP_MAC_free(mac);
+    if (made != NULL && EVP_MAC_CTX_set_params(made, params) == 1)
+        return made;
+    EVP_MAC_CTX_free(made);
+    return NULL;
+}
+
+static struct hmac {
+    const char *digest;
+    size_t size;
+    EVP_MAC_CTX *made; /* without a key; copied, never used */
+} hmac_sha256 = {"SHA256", SB_SHA256_SIZE, NULL}, hmac_sha1 = {"SHA1", SB_SHA1_SIZE, NULL};
+
+static void make_hmacs(void)
+{
+    hmac_sha256.made = hmac_new(hmac_sha256.digest);
+    hmac_sha1.made = hmac_new(hmac_sha1.digest);
+}
+
+static bool run_hmac(const struct hmac *hmac, const void *key, size_t key_length, const void *data,
+                     size_t length, unsigned char *mac)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_hmacs);
+    bool possible = hmac->made != NULL && key_length <= INT32_MAX;
+    EVP_MAC_CTX *ctx = possible ? EVP_MAC_CTX_dup(hmac->made) : NULL;
+    size_t written;
+    bool done = ctx != NULL && EVP_MAC_init(ctx, key, key_length, NULL) == 1 &&
+                EVP_MAC_update(ctx, data, length) == 1 &&
+                EVP_MAC_final(ctx, mac, &written, hmac->size) == 1;
+    EVP_MAC_CTX_free(ctx);
+    return done;
 }
 
 bool sb_hmac_sha256(const void *key, size_t key_length, const void *data, size_t length,
                     unsigned char mac[static SB_SHA256_SIZE])
 {
-    return hmac(EVP_sha256(), key, key_length, data, length, mac);
+    return run_hmac(&hmac_sha256, key, key_length, data, length, mac);
 }
 
 bool sb_hmac_sha1(const void *key, size_t key_length, const void *data, size_t length,
                   unsigned char mac[static SB_SHA1_SIZE])
 {
-    return hmac(EVP_sha1(), key, key_length, data, length, mac);
+    return run_hmac(&hmac_sha1, key, key_length, data, length, mac);
 }
 
 void sb_hex(const unsigned char *data, size_t length, char *text)

@@ -53,7 +53,8 @@ static const char *param(void *state, const char *name, bool *twice)
     size_t length = strlen(name);
     const char *value = NULL;
     for (char **variable = fcgi->request.envp; *variable != NULL; variable++) {
-        if (strncmp(*variable, name, length) != 0 || (*variable)[length] != '=')
+        if (**variable != *name || strncmp(*variable, name, length) != 0 ||
+            (*variable)[length] != '=')
             continue;
         if (value != NULL)
             *twice = true;

@@ -105,6 +105,9 @@ JWT_SECRET=$jwt_secret
 JITSI_JWT_SECRET=$jwt_secret
 JITSI_DOMAIN=meet.example.com
 JITSI_PUBLIC_HOST=meet.example.com
+OPENAI_API_KEY=$upstream_key
+OPENAI_BASE_URL=https://127.0.0.1:$upstream_port/v1
+UPSTREAM_CA_FILE=$work/upstream.pem
 END
     rate_variables | sed "s|\$|=$4|" >>"$1"
     [ "$(id -u)" != 0 ] || chown "$owner" "$1"
@@ -112,14 +115,17 @@ END
 
 # --- Servers --------------------------------------------------------------------------------------
 
-wait_for() { # URL
+# until_true COMMAND...: for ten seconds at most.
+until_true() {
     local tries=100
-    until curl -q -sf --noproxy '*' -o /dev/null "$1"; do
+    until "$@"; do
         tries=$((tries - 1))
-        [ $tries -gt 0 ] || die "no answer from $1; see $work/log"
+        [ $tries -gt 0 ] || die "in vain for 10 s: $*; see $work/log"
         sleep 0.1
     done
 }
+
+wait_for() { until_true curl -q -sf --noproxy '*' -o /dev/null "$1"; }
 
 # start_nginx NAME PORT ENV_FILE RUN_DIR: our snippets, and beside them the peers' locations.
 start_nginx() {
@@ -141,6 +147,7 @@ http {
     scgi_temp_path "$run/scgi";
     uwsgi_temp_path "$run/uwsgi";
     keepalive_requests 100000000;
+$(proxied_upstreams)
     server {
         listen 127.0.0.1:$port;
         include "$run/endpoints.conf";
@@ -149,6 +156,7 @@ http {
             fastcgi_pass "unix:$work/hello.sock";
         }
 $(php_locations)
+$(proxied_locations)
     }
 }
 END
@@ -190,47 +198,3 @@ END
     launch "$name" lighttpd -D -f "$run/lighttpd.conf"
     wait_for "http://127.0.0.1:$port/api/health/live"
 }
-
-# --- The peer: PHP-FPM, one pool a number of children ---------------------------------------------
-
-php_children=(2 4 8 16)
-
-# /php-N, and /php-N-queue where writers queue at a lock of their own before SQLite's.
-php_locations() {
-    local children queue
-    for children in "${php_children[@]}"; do
-        for queue in "" "-queue"; do
-            cat <<END
-        location = /php-$children$queue {
-            include "$root/etc/nginx/switchboard-params.conf";
-            fastcgi_param SCRIPT_FILENAME "$bench/php/start.php";
-            fastcgi_param BENCH_DB "$php_state/switchboard.db";
-            fastcgi_param BENCH_SECRET "$jwt_secret";
-            fastcgi_param BENCH_LOG "$work/log/php.log";
-            ${queue:+fastcgi_param BENCH_LOCK "$php_state/queue";}
-            fastcgi_pass "unix:$work/php-$children.sock";
-        }
-END
-        done
-    done
-}
-
-start_php() {
-    local children fpm
-    fpm=$(command -v php-fpm8.2 php-fpm | head -n 1)
-    {
-        printf '[global]\nerror_log = %s\n' "$work/log/php-fpm.log"
-        for children in "${php_children[@]}"; do
-            printf '[bench-%s]\nlisten = %s\nlisten.backlog = 1024\npm = static\n' \
-                "$children" "$work/php-$children.sock"
-            printf 'pm.max_children = %s\npm.max_requests = 0\n' "$children"
-        done
-    } >"$work/php-fpm.conf"
-    launch php-fpm "$fpm" --nodaemonize --fpm-config "$work/php-fpm.conf" -d opcache.enable=1 \
-        -d opcache.validate_timestamps=0 -d opcache.jit_buffer_size=32M -d opcache.jit=tracing \
-        -d display_errors=0 -d log_errors=1 -d expose_php=0
-    php_master=$!
-}
-
-# php_pids CHILDREN: the pool's processes, which name themselves "php-fpm: pool NAME".
-php_pids() { pgrep -P "$php_master" -f "pool bench-$1\$" | tr '\n' ' '; }

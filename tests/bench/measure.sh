@@ -21,20 +21,23 @@ cpu_ms() {
         awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); sum += $12 + $13 } END { print sum * 1000 / hz }'
 }
 
-# timed PIDS ROUND...: the round, with the CPU time a request took in the program's processes and in
-# the servers'.
-timed() {
-    local pids=$1 before after summary
-    shift
+# cpu_all PIDS: that of a program, of the web servers and of the provider, a line each.
+cpu_all() {
     # shellcheck disable=SC2086 # lists of numbers
-    before="$(cpu_ms $pids) $(cpu_ms $servers)"
+    cpu_ms $1 && cpu_ms $servers && cpu_ms "$upstream_pid"
+}
+
+# timed PIDS ROUND...: the round, with the CPU time a request took in the program's processes, in the
+# servers' and in the provider's.
+timed() {
+    local pids=$1 before summary
+    shift
+    before=$(cpu_all "$pids")
     summary=$(round "$@") || exit 1
     sleep 0.3 # for what wrk has not waited for
-    # shellcheck disable=SC2086
-    after="$(cpu_ms $pids) $(cpu_ms $servers)"
-    awk '{ print $3 - $1, $4 - $2 }' <<<"$before $after" | tr ' ' '\n' |
-        jq -sc --argjson round "$summary" '$round + {cpu_us: (.[0] * 1000 / $round.requests),
-            server_us: (.[1] * 1000 / $round.requests)}'
+    { echo "$before" && cpu_all "$pids"; } | jq -sc --argjson round "$summary" '
+        [.[3] - .[0], .[4] - .[1], .[5] - .[2]] | map(. * 1000 / $round.requests)
+        | $round + {cpu_us: .[0], server_us: .[1], upstream_us: .[2]}'
 }
 
 # health SERVER WHO URL PIDS
@@ -62,6 +65,14 @@ start() {
     record --arg who "$who" --argjson round "$summary" '{section: "start", who: $who} + $round'
 }
 
+# token WHO URL PIDS
+token() {
+    local summary
+    summary=$(BENCH_TOKENS=$work/tokens BENCH_LINES=$work/mints timed "$3" "$seconds" post "$2") ||
+        exit 1
+    record --arg who "$1" --argjson round "$summary" '{section: "token", who: $who} + $round'
+}
+
 check_events() { # WHO DATABASE
     local apart
     apart=$(sql "$2" <<<"SELECT (SELECT count(*) FROM calls) -
@@ -78,17 +89,30 @@ cold() {
         '{section: "cold", way: $way, name: $name, us: $us}'
 }
 
-# The Pss of process $1 in KiB. Endpoints are not dumpable, so only root may look.
-pss() { awk '/^Pss:/ { print $2 }' "/proc/$1/smaps_rollup" 2>/dev/null; }
+# The Pss of processes $@ together, in KiB. Endpoints are not dumpable, so only root may look.
+pss() {
+    local pid
+    for pid in "$@"; do cat "/proc/$pid/smaps_rollup" || return 1; done 2>/dev/null |
+        awk '/^Pss:/ { sum += $2 } END { print sum }'
+}
+
+# memory_of WHO NAME PIDS...: WHO is "ours" or "peer".
+memory_of() {
+    local who=$1 name=$2 kib pid threads=0
+    shift 2
+    kib=$(pss "$@")
+    for pid in "$@"; do
+        threads=$((threads + $(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)))
+    done
+    record --arg who "$who" --arg name "$name" --argjson kib "${kib:-null}" \
+        --argjson threads "$threads" --argjson processes $# \
+        '{section: "memory", who: $who, name: $name, kib: $kib, threads: $threads, processes: $processes}'
+}
 
 memory() { # RUN_DIR
-    local file name kib
+    local file name
     for file in $(cd "$1/fcgi" && find . -name '*.pid' | sort); do
         name=${file#./}
-        name=${name%.pid}
-        kib=$(pss "$(cat "$1/fcgi/$file")")
-        record --arg name "$name" --argjson kib "${kib:-null}" \
-            --argjson threads "$(find "/proc/$(cat "$1/fcgi/$file")/task" -mindepth 1 -maxdepth 1 | wc -l)" \
-            '{section: "memory", name: $name, kib: $kib, threads: $threads}'
+        memory_of ours "${name%.pid}" "$(cat "$1/fcgi/$file")"
     done
 }

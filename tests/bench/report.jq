@@ -5,37 +5,35 @@ def median: sort | if length % 2 == 1 then .[length / 2 | floor]
     else (.[length / 2 - 1] + .[length / 2]) / 2 end;
 def percentile($p): sort | .[(length * $p / 100 | ceil) - 1];
 def round_to($n): . * $n | round / $n;
-def column: {rps: (map(.rps) | median | round), p50_ms: (map(.p50_ms) | median),
-    p99_ms: (map(.p99_ms) | median), max_ms: (map(.max_ms) | max), cpu_us: (map(.cpu_us) | median | round_to(10)),
-    server_us: (map(.server_us) | median | round_to(10)), requests: (map(.requests) | add),
+def column: {rps: (map(.rps) | median | round), p50_ms: (map(.p50_ms) | median | round_to(100)),
+    p99_ms: (map(.p99_ms) | median | round_to(100)), max_ms: (map(.max_ms) | max | round_to(10)),
+    cpu_us: (map(.cpu_us) | median | round), server_us: (map(.server_us) | median | round),
+    upstream_us: (map(.upstream_us) | median | round), requests: (map(.requests) | add),
     rounds: length};
 def ratio($a; $b; field): [$a, $b] | transpose | map((.[0] | field) / (.[1] | field))
     | {median: (median | round_to(1000)), least: (min | round_to(1000)), most: (max | round_to(1000))};
 
-def health($rows): ($rows | map(select(.who == "ours"))) as $ours
-    | ($rows | map(select(.who == "hello"))) as $hello
-    | ($rows | map(select(.who == "limited"))) as $limited
-    | {ours: ($ours | column), limited: ($limited | column), hello: ($hello | column),
-       rps_ratio: ratio($ours; $hello; .rps), p99_ratio: ratio($ours; $hello; .p99_ms),
-       limited_rps_ratio: ratio($limited; $hello; .rps)};
+# {WHO: {its column, rps_ratio and p99_ratio: ours to it}}
+def beside: (map(select(.who == "ours"))) as $ours
+    | group_by(.who) | map(. as $rows | {key: .[0].who, value: (column +
+        {rps_ratio: ratio($ours; $rows; .rps), p99_ratio: ratio($ours; $rows; .p99_ms)})})
+    | from_entries;
+def total: if any(.kib == null) then null else map(.kib) | add end;
 
-def start($rows): ($rows | map(select(.who == "ours"))) as $ours
-    | ($rows | map(select(.who == "php"))) as $php
-    | ($rows | map(select(.who == "php-best"))) as $best
-    | {ours: ($ours | column), php: ($php | column), php_best: ($best | column),
-       rps_ratio: ratio($ours; $php; .rps), p99_ratio: ratio($ours; $php; .p99_ms),
-       best_rps_ratio: ratio($ours; $best; .rps), best_p99_ratio: ratio($ours; $best; .p99_ms)};
-
-. as $all
+["health", "realtime/token", "calls/start", "calls/join", "calls/end", "marketing", "voice-chat"]
+    as $seven
+| . as $all
 | def section($name): $all | map(select(.section == $name));
-  {cpus: $cpus, load: $load, seconds_each: $seconds,
+  {machine: $machine, seconds_each: $seconds,
    fsync_us: (section("fsync")[0].us | {median: median, p99: percentile(99), count: length}),
-   health: (section("health") | group_by(.server) | map({key: .[0].server, value: health(.)})
+   health: (section("health") | group_by(.server) | map({key: .[0].server, value: beside})
        | from_entries),
-   peer_settings: (section("peer") | map({who, rps: (.rps | round), p99_ms})),
-   peer_best: $best,
-   start: start(section("start")),
-   memory: (section("memory") | {processes: map({name, kib, threads}),
-       total_kib: (if any(.kib == null) then null else map(.kib) | add end)}),
+   settings: (section("setting") | map({who, rps: (.rps | round), p99_ms})),
+   best: {php: $php, express: $express},
+   start: (section("start") | beside),
+   token: (section("token") | beside),
+   memory: (section("memory") | {ours: map(select(.who == "ours")), peers: map(select(.who == "peer"))}
+       | . + {total_kib: (.ours | total),
+              seven_kib: (.ours | map(select(.name as $name | any($seven[]; . == $name))) | total)}),
    cold: (section("cold") | map({name, way, median_ms: (.us | median / 1000),
        p99_ms: (.us | percentile(99) / 1000), count: (.us | length)}))}

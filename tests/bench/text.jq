@@ -1,30 +1,61 @@
-# The report as text.
+# The report as Markdown.
 
-def pad($n): tostring | . + (" " * ([$n - length, 1] | max));
+def pad($n): tostring | . + (" " * ([$n - length, 0] | max));
 def lpad($n): tostring | (" " * ([$n - length, 0] | max)) + .;
-def row($name; $c): "  \($name | pad(26))\($c.rps | lpad(9))\($c.p50_ms | lpad(10))\($c.p99_ms | lpad(10))\($c.max_ms | lpad(10))\($c.cpu_us | lpad(10))\($c.server_us | lpad(10))";
-def head: "  \("" | pad(26))\("req/s" | lpad(9))\("p50 ms" | lpad(10))\("p99 ms" | lpad(10))\("max ms" | lpad(10))\("CPU us" | lpad(10))\("server us" | lpad(10))";
-def verdict($ok): if $ok then "met" else "MISSED" end;
-def span: "\(.median) (rounds \(.least) to \(.most))";
+def digits($n): (. * pow(10; $n) | round | tostring) as $all
+    | ("0" * ([$n + 1 - ($all | length), 0] | max)) + $all | .[:-$n] + "." + .[-$n:];
+def cells($widths): . as $cells | [range(length) | . as $i | $cells[$i]
+    | if $i == 0 then pad($widths[0]) else lpad($widths[$i]) end] | "| \(join(" | ")) |";
+# Rows of cells as a table; the first row is its head.
+def table: . as $rows
+    | [range(.[0] | length) as $i | $rows | map(.[$i] | tostring | length) | max] as $widths
+    | ($rows[0] | cells($widths)),
+      "|" + ($widths | [range(length) as $i | "-" * (.[$i] + 1) + (if $i == 0 then "-" else ":" end)]
+          | join("|")) + "|",
+      ($rows[1:][] | cells($widths));
+def times: "\(digits(2))x";
+def span: "\(.median | times) (\(.least | times) to \(.most | times))";
+def verdict($ok): if $ok then "met" else "**missed**" end;
 
-"\(.cpus) CPUs, load \(.load), rounds of \(.seconds_each) s, 32 connections; medians",
+def head: ["", "req/s", "p50 ms", "p99 ms", "max ms", "CPU us", "server us"];
+def row($name): [$name, .rps, (.p50_ms | digits(2)), (.p99_ms | digits(2)), (.max_ms | digits(1)), .cpu_us, .server_us];
+def ratios: ["req/s, ours to theirs", "p99, ours to theirs"];
+
+def health: .health | to_entries[] | .key as $server | .value
+    | "", "### health behind \($server)", "",
+      ([head, (.ours | row("Switchboard, rate limit off")),
+        (.limited | row("Switchboard, limit 16383/1")), (.hello | row("bare libfcgi"))] | table), "",
+      "Requests a second, to those of bare libfcgi: \(.hello.rps_ratio | span), goal 0.85x: \(verdict(.hello.rps_ratio.median >= 0.85)).";
+
+def start: .best as $best
+    | def names: {php: "PHP-FPM, 8 children", "php-best": "PHP-FPM, \($best.php)",
+        express: "Express, \($best.express)", go: "Go"};
+    .start as $start | names as $names
+    | "", "### calls/start behind nginx, each a durable insert", "",
+      ([head + ratios, (.start.ours | row("Switchboard") + ["", ""])]
+          + ($names | keys_unsorted | map(. as $who | $start[$who]
+              | row($names[$who]) + [(.rps_ratio | span), (.p99_ratio | span)])) | table), "",
+      "Goals against PHP-FPM with 8 children: 5x the requests a second: \(verdict($start.php.rps_ratio.median >= 5)); a tenth of the p99: \(verdict($start.php.p99_ratio.median <= 0.1)). Ahead of Express: \(verdict($start.express.rps_ratio.median > 1)); of Go: \(verdict($start.go.rps_ratio.median > 1)).",
+      "Settings tried, 2 s each: \(.settings | map("\(.who) \(.rps)/s, p99 \(.p99_ms | digits(1)) ms") | join("; ")).";
+
+def token: .token as $token
+    | "", "### realtime/token behind nginx, each a secret from the stand-in over TLS", "",
+      ([head + ["stand-in us"] + ratios] + ([["ours", "Switchboard"], ["express", "Express, express-2"], ["go", "Go"]]
+          | map(.[0] as $who | .[1] as $name | $token[$who] | row($name) + [.upstream_us]
+              + (if $who == "ours" then ["", ""] else [(.rps_ratio | span), (.p99_ratio | span)] end)))
+          | table);
+
+def memory: .memory
+    | "", "### Memory (Pss) after load", "",
+      ([["", "KiB", "processes", "threads"]] + (.ours + .peers | map([.name, .kib // "not seen", .processes, .threads]))
+          + [["the card's seven together", .seven_kib // "not seen", "", ""], ["all endpoints together", .total_kib // "not seen", "", ""]] | table), "",
+      "Goal, 20480 KiB for the seven: \(if .seven_kib == null then "not measured, run as root" else verdict(.seven_kib <= 20480) end).";
+
+def cold: "", "### Cold process to first byte, \(.cold[0].count) starts", "",
+    ([["", "median ms", "p99 ms"]] + (.cold | map(["\(.name), \(.way)", (.median_ms | digits(2)), (.p99_ms | digits(2))])) | table), "",
+    "Goal, 10 ms: \(verdict(all(.cold[]; .median_ms <= 10))).";
+
+"\(.machine). Rounds of \(.seconds_each) s (\(.start.ours.rounds) each, alternating), 32 connections; medians.",
 "",
-"Disk: append of 4 KiB + fdatasync: median \(.fsync_us.median) us, p99 \(.fsync_us.p99) us",
-(.health | to_entries[] |
-    "", "health behind \(.key)", head, row("ours, limit off"; .value.ours),
-    row("ours, limit 16383/1"; .value.limited), row("bare libfcgi"; .value.hello),
-    "  req/s, ours / bare: \(.value.rps_ratio | span); goal >= 0.85: \(verdict(.value.rps_ratio.median >= 0.85))",
-    "  req/s, with limit / bare: \(.value.limited_rps_ratio | span); p99, ours / bare: \(.value.p99_ratio | span)"),
-"", "calls/start behind nginx, each inserts, synchronous=FULL", head,
-row("ours"; .start.ours), row("PHP-FPM, 8 children"; .start.php),
-row("PHP-FPM at its best: \(.peer_best)"; .start.php_best),
-"  req/s, ours / PHP: \(.start.rps_ratio | span); goal >= 5: \(verdict(.start.rps_ratio.median >= 5))",
-"  p99, ours / PHP: \(.start.p99_ratio | span); goal <= 0.1: \(verdict(.start.p99_ratio.median <= 0.1))",
-"  against its best: req/s \(.start.best_rps_ratio | span), p99 \(.start.best_p99_ratio | span)",
-"  settings tried (2 s each): \(.peer_settings | map("\(.who) \(.rps)/s p99 \(.p99_ms) ms") | join("; "))",
-"", "Proportional memory (Pss) after load",
-(.memory.processes[] | "  \(.name | pad(26))\(.kib // "not root: not seen" | lpad(9)) KiB\(.threads | lpad(6)) threads"),
-"  together \(.memory.total_kib // "not seen, run as root") KiB; goal <= 20480: \(if .memory.total_kib == null then "NOT MEASURED" else verdict(.memory.total_kib <= 20480) end)",
-"", "Cold process to first byte, \(.cold[0].count) starts",
-(.cold[] | "  \("\(.name), \(.way)" | pad(26)) median \(.median_ms | lpad(7)) ms   p99 \(.p99_ms | lpad(7)) ms"),
-"  goal <= 10 ms: \(verdict(all(.cold[]; .median_ms <= 10)))"
+"Disk: appending 4 KiB and fdatasync takes \(.fsync_us.median) us, p99 \(.fsync_us.p99) us: the least a commit can take.",
+health, start, token, memory, cold

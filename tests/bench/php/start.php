@@ -108,15 +108,16 @@ function start(PDO $db, array $input, string $user): array
         [$input['threadId'], $user])) {
         return [404, null];
     }
-    if ($open = row($db, CALL, [$input['threadId']])) {
-        return [200, $open];
-    }
     $now = (int) (microtime(true) * 1000);
     $call = ['id' => make_id('call_', $now), 'threadId' => $input['threadId'],
         'kind' => $input['kind'], 'startedBy' => $user, 'started_at' => $now];
-    $db->prepare("INSERT INTO calls (id, thread_id, slot, kind, room, started_by, started_at)
-        VALUES (?, ?, '', ?, ?, ?, ?)")->execute([$call['id'], $call['threadId'], $call['kind'],
-        make_id('', $now), $user, $now]);
+    $insert = $db->prepare("INSERT INTO calls (id, thread_id, slot, kind, room, started_by,
+        started_at) VALUES (?, ?, '', ?, ?, ?, ?) ON CONFLICT (thread_id, slot) DO NOTHING");
+    $insert->execute([$call['id'], $call['threadId'], $call['kind'], make_id('', $now), $user,
+        $now]);
+    if ($insert->rowCount() === 0) {
+        return [200, row($db, CALL, [$input['threadId']])];
+    }
     $db->prepare('INSERT INTO call_events (thread_id, call_id, type, user_id, at)
         VALUES (?, ?, ?, ?, ?)')->execute([$call['threadId'], $call['id'], 'started', $user, $now]);
     return [201, $call];
