@@ -223,6 +223,12 @@ FILES ?=
 http: all docs $(NODE_MODULES)
 	@tests/http/run "$(BUILD)" "$(SERVERS)" $(FILES)
 
+# The browser's side: its modules in Node.js, then the page in Chromium.
+browser: all docs $(NODE_MODULES)
+	@command -v chromium >/dev/null || { echo "no program chromium: apt-get install chromium" >&2; exit 1; }
+	@node --test --test-reporter=spec tests/browser/unit/*.test.mjs
+	@tests/http/run "$(BUILD)" "lighttpd apache" tests/browser/*.test.mjs
+
 # Faults and attacks: on the programs directly, and on each web server.
 robust: all $(NODE_MODULES)
 	@tests/http/robust/run "$(BUILD)" "$(SERVERS)"
@@ -244,7 +250,7 @@ check: deps-check
 	@$(MAKE) lint rules
 	@$(MAKE) unit replay
 	@$(MAKE) MODE=asan unit replay
-	@$(MAKE) http robust
+	@$(MAKE) http browser robust
 	@$(MAKE) torture
 	@echo "make check: all passed"
 

@@ -49,6 +49,10 @@ function fail(failure) {
     show('idle');
 }
 
+function scroll() {
+    log.scrollTop = log.scrollHeight;
+}
+
 /** Adds an entry to the conversation; the element of its words. */
 function say(who, name, text) {
     const [item, label, words] = ['li', 'span', 'span'].map((tag) => document.createElement(tag));
@@ -58,7 +62,7 @@ function say(who, name, text) {
     words.textContent = text;
     item.append(label, words);
     log.append(item);
-    log.scrollTop = log.scrollHeight;
+    scroll();
     return words;
 }
 
@@ -74,6 +78,7 @@ function showTimings({ sttMs, llmMs, ttsMs }, firstSoundMs) {
         return row;
     }));
     timings.hidden = false;
+    scroll();
 }
 
 /** Ends the turn that is under way, if there is one, and its speech. */
@@ -106,10 +111,9 @@ async function take(what) {
             onDelta: (text) => {
                 words ??= say('reception', 'Reception', '');
                 words.textContent += text;
-                log.scrollTop = log.scrollHeight;
+                scroll();
             },
         });
-        if (words) words.textContent = done.reply;
         log.setAttribute('aria-busy', 'false');
         await player.finished();
         if (turn !== mine) return;

@@ -158,8 +158,7 @@ export class Switchboard {
         };
         let lastEventId = '';
         while (!signal?.aborted) {
-            const parser = new SseParser(take);
-            parser.lastEventId = lastEventId;
+            const parser = new SseParser(take, lastEventId);
             let failure = new SwitchboardError({ code: 'interrupted', message: 'The stream ended.' });
             try {
                 const headers = lastEventId === '' ? {} : { 'Last-Event-ID': lastEventId };

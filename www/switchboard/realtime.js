@@ -96,7 +96,6 @@ export class RealtimeSession {
         this.#abort.abort(failed('The session was ended.'));
         clearTimeout(this.#timer);
         this.#close();
-        this.#stream?.getTracks().forEach((track) => track.stop());
         this.#tell('ended', { reason, sessionMs: performance.now() - this.#startedAt });
         this.#options.onEnd?.(error);
     }

@@ -11,13 +11,18 @@ export class SseParser {
     #skipLf = false; // the last piece ended with the CR of what may be a CRLF
     #data = [];
     #type = '';
+    #id;
     #onEvent;
 
-    /** @param {(event: ServerEvent) => void} onEvent */
-    constructor(onEvent) {
+    /**
+     * @param {(event: ServerEvent) => void} onEvent
+     * @param {string} [lastEventId] of the stream that this one goes on with
+     */
+    constructor(onEvent, lastEventId = '') {
         this.#onEvent = onEvent;
+        this.#id = lastEventId;
         /** To be sent as Last-Event-ID; '' where the server gives no ids. */
-        this.lastEventId = '';
+        this.lastEventId = lastEventId;
         /** Milliseconds before reconnecting, where the server said so. @type {number|null} */
         this.retryMs = null;
     }
@@ -52,11 +57,12 @@ export class SseParser {
         if (value[0] === ' ') value = value.slice(1);
         if (field === 'data') this.#data.push(value);
         else if (field === 'event') this.#type = value;
-        else if (field === 'id' && !value.includes('\0')) this.lastEventId = value;
+        else if (field === 'id' && !value.includes('\0')) this.#id = value;
         else if (field === 'retry' && /^\d+$/.test(value)) this.retryMs = Number(value);
     }
 
     #dispatch() {
+        this.lastEventId = this.#id; // not before: an event cut short is to come again
         const event = { type: this.#type || 'message', data: this.#data.join('\n'), lastEventId: this.lastEventId };
         const empty = this.#data.length === 0;
         this.#data = [];

@@ -1,0 +1,213 @@
+// Tokens, errors, retries and the resumption of events, against a fetch that is none.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { load } from '../support/www.mjs';
+
+const { Switchboard, SwitchboardError, backoffMs, pickMimeType, retryAfterSeconds } = await load('switchboard.js');
+
+const NOW_MS = Date.parse('2026-01-01T00:00:00Z');
+
+function jwt(name, expiresAtMs) {
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    return `${part({ alg: 'HS256' })}.${part({ sub: `${name}ÿ?>`, exp: expiresAtMs / 1000 })}.${name}`;
+}
+
+const answer = (status, body = { success: status < 400 }, headers = {}) =>
+    new Response(status === 204 ? null : JSON.stringify(body), { status, headers });
+const refusal = (status, code, headers) =>
+    answer(status, { error: { code, message: `no: ${code}` }, traceId: 't'.repeat(32) }, headers);
+
+/** A client whose fetch answers by answer(url, init, number of the call); what it did is kept. */
+function client(reply, options = {}) {
+    const calls = [];
+    const waits = [];
+    const clock = { ms: NOW_MS };
+    const board = new Switchboard({
+        baseUrl: 'https://api.example.com/', now: () => clock.ms,
+        pause: async (ms) => { waits.push(ms); },
+        fetch: async (url, init) => {
+            calls.push({ url, token: init.headers.Authorization?.split('.').pop(), ...init });
+            return reply(url, init, calls.length);
+        },
+        ...options,
+    });
+    return { board, calls, waits, clock };
+}
+
+/** getToken that gives first, second, third ..., each good for ttlMs of clock. */
+function tokens(clock, ttlMs) {
+    const names = ['first', 'second', 'third', 'fourth'];
+    return async () => jwt(names.shift(), clock().ms + ttlMs);
+}
+
+test('requests that start together share one token', async () => {
+    let asked = 0;
+    const { board, calls } = client(() => answer(200), { getToken: async () => jwt(`t${++asked}`, NOW_MS + 600000) });
+    await Promise.all([board.json('/api/a'), board.json('/api/b'), board.json('/api/c')]);
+    assert.equal(asked, 1);
+    assert.deepEqual(calls.map(({ token }) => token), ['t1', 't1', 't1']);
+    assert.equal(calls[0].url, 'https://api.example.com/api/a');
+});
+
+test('a token is renewed half a minute before it expires, and not before', async () => {
+    const all = client(() => answer(200), { getToken: tokens(() => all.clock, 600000) });
+    await all.board.json('/api/a');
+    all.clock.ms += 569999;
+    await all.board.json('/api/a');
+    all.clock.ms += 1;
+    await all.board.json('/api/a');
+    assert.deepEqual(all.calls.map(({ token }) => token), ['first', 'first', 'second']);
+});
+
+test('a token that a wrong clock takes for expired is used until it is refused', async () => {
+    let refuse = false;
+    const all = client(() => (refuse && all.calls.at(-1).token === 'first' ? refusal(401, 'unauthenticated') : answer(200)),
+                       { getToken: tokens(() => all.clock, -3600000) });
+    await all.board.json('/api/a');
+    await all.board.json('/api/a');
+    refuse = true;
+    await all.board.json('/api/a');
+    assert.deepEqual(all.calls.map(({ token }) => token), ['first', 'first', 'first', 'second']);
+});
+
+test('a 401 is answered with another token once, and then given to the caller', async () => {
+    const all = client(() => refusal(401, 'unauthenticated'), { getToken: tokens(() => all.clock, 600000) });
+    await assert.rejects(all.board.json('/api/a'), { code: 'unauthenticated', status: 401 });
+    assert.deepEqual(all.calls.map(({ token }) => token), ['first', 'second']);
+});
+
+test('a 401 to a token that another request has renewed already renews nothing', async () => {
+    const all = client((url, init, n) => (n <= 2 ? refusal(401, 'unauthenticated') : answer(200)),
+                       { getToken: tokens(() => all.clock, 600000) });
+    await Promise.all([all.board.json('/api/a'), all.board.json('/api/b')]);
+    assert.deepEqual(all.calls.map(({ token }) => token), ['first', 'first', 'second', 'second']);
+});
+
+for (const [name, getToken] of [['no getToken', undefined], ['a getToken that has none', () => null]])
+    test(`${name}: a visitor's token is taken`, async () => {
+        const { board, calls } = client((url) => (url.endsWith('/api/visitor')
+            ? answer(201, { token: jwt('guest', NOW_MS + 900000) }) : answer(200)), { getToken });
+        await board.json('/api/a');
+        await board.json('/api/a');
+        assert.deepEqual(calls.map(({ url, method, token }) => [new URL(url).pathname, method, token]),
+                         [['/api/visitor', 'POST', undefined], ['/api/a', 'GET', 'guest'], ['/api/a', 'GET', 'guest']]);
+    });
+
+test('where no token can be had, the next request asks again', async () => {
+    const { board } = client((url, init, n) => (n === 1 ? refusal(403, 'forbidden')
+        : answer(201, { token: jwt('guest', NOW_MS + 900000) })));
+    await assert.rejects(board.json('/api/a'), { code: 'forbidden' });
+    await board.json('/api/a');
+});
+
+test('an error has all that the server said', async () => {
+    const fields = [{ field: 'kind', code: 'not_allowed', message: 'must be one of: audio video' }];
+    const { board } = client(() => answer(400, { error: { code: 'validation_failed', message: 'No.', fields },
+                                                 traceId: 'abc' }), { getToken: () => 'opaque' });
+    await assert.rejects(board.json('/api/a', { body: { kind: 'x' } }), (error) => {
+        assert.ok(error instanceof SwitchboardError);
+        const { code, message, traceId, status, retryAfter } = error;
+        assert.deepEqual({ code, message, fields: error.fields, traceId, status, retryAfter },
+                         { code: 'validation_failed', message: 'No.', fields, traceId: 'abc', status: 400, retryAfter: null });
+        return true;
+    });
+});
+
+test('an answer of something else than Switchboard is told apart', async () => {
+    const { board } = client(() => new Response('<html>', { status: 502 }), { getToken: () => 'opaque' });
+    await assert.rejects(board.json('/api/a', { retries: 0 }), { code: 'bad_answer', status: 502 });
+});
+
+test('a success that is no JSON is a bad answer', async () => {
+    const { board } = client(() => new Response('<html>', { status: 200 }), { getToken: () => 'opaque' });
+    await assert.rejects(board.json('/api/a'), { code: 'bad_answer', status: 200 });
+});
+
+test('a body that is an object goes as JSON, another as it is', async () => {
+    const { board, calls } = client(() => answer(200), { getToken: () => 'opaque' });
+    await board.json('/api/a', { body: { a: 1 } });
+    const form = new FormData();
+    await board.json('/api/a', { body: form });
+    assert.equal(calls[0].body, '{"a":1}');
+    assert.equal(calls[0].headers['Content-Type'], 'application/json');
+    assert.equal(calls[1].body, form);
+    assert.equal(calls[1].headers['Content-Type'], undefined);
+    assert.deepEqual(calls.map(({ method }) => method), ['POST', 'POST']);
+});
+
+test('a GET is tried again after what may pass, no sooner than Retry-After says', async () => {
+    const { board, calls, waits } = client((url, init, n) => {
+        if (n === 1) throw new TypeError('failed to fetch');
+        return n === 2 ? refusal(503, 'unavailable', { 'Retry-After': '7' }) : answer(200);
+    }, { getToken: () => 'opaque' });
+    await board.json('/api/a');
+    assert.equal(calls.length, 3);
+    assert.ok(waits[0] >= 250 && waits[0] <= 500, String(waits[0]));
+    assert.ok(waits[1] >= 7000 && waits[1] <= 7500, String(waits[1]));
+});
+
+test('a POST is tried once, with an Idempotency-Key again; what cannot pass never', async () => {
+    const busy = client(() => refusal(503, 'unavailable'), { getToken: () => 'opaque' });
+    await assert.rejects(busy.board.json('/api/a', { body: {} }));
+    assert.equal(busy.calls.length, 1);
+    await assert.rejects(busy.board.json('/api/a', { body: {}, headers: { 'Idempotency-Key': 'k' } }));
+    assert.equal(busy.calls.length, 4);
+    const gone = client(() => refusal(404, 'not_found'), { getToken: () => 'opaque' });
+    await assert.rejects(gone.board.json('/api/a'));
+    assert.equal(gone.calls.length, 1);
+});
+
+test('no answer in time is a timeout; a signal ends a request with its reason', async () => {
+    const never = (url, { signal }) => new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+    });
+    const { board } = client(never, { getToken: () => 'opaque' });
+    await assert.rejects(board.json('/api/a', { timeoutMs: 1, retries: 0 }), { code: 'timeout', status: 0 });
+    const abort = new AbortController();
+    const ending = board.json('/api/a', { signal: abort.signal });
+    abort.abort(new Error('enough'));
+    await assert.rejects(ending, { message: 'enough' });
+});
+
+test('events resume after the last id, and end with a 204', async () => {
+    const stream = (text) => new Response(text, { status: 200 });
+    const { board, calls } = client((url, init, n) => [stream('id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: lost'),
+        refusal(503, 'unavailable', { 'Retry-After': '2' }), stream('id: 4\ndata: c\n\n'), answer(204)][n - 1],
+        { getToken: () => 'opaque' });
+    const [seen, retries] = [[], []];
+    await board.events('/api/e', { onEvent: ({ data }) => seen.push(data),
+                                   onRetry: ({ code }, wait) => retries.push([code, wait >= 2000]) });
+    assert.deepEqual(seen, ['a', 'b', 'c']);
+    assert.deepEqual(retries, [['interrupted', false], ['unavailable', true], ['interrupted', false]]);
+    // Not 3, whose event never came whole.
+    assert.deepEqual(calls.map(({ headers }) => headers['Last-Event-ID']), [undefined, '2', '2', '4']);
+});
+
+test('events end with what cannot pass, and when the caller throws', async () => {
+    const gone = client(() => refusal(403, 'forbidden'), { getToken: () => 'opaque' });
+    await assert.rejects(gone.board.events('/api/e', { onEvent: () => {} }), { code: 'forbidden' });
+    const fine = client(() => new Response('data: a\n\n'), { getToken: () => 'opaque' });
+    await assert.rejects(fine.board.events('/api/e', { onEvent: () => { throw new TypeError('mine'); } }), { message: 'mine' });
+});
+
+test('waits double up to the cap, half of them by chance', () => {
+    const at = (attempt, random) => backoffMs(attempt, { baseMs: 100, capMs: 1000, random: () => random });
+    assert.deepEqual([0, 1, 2, 3, 4, 100, 5000].map((attempt) => at(attempt, 1)), [100, 200, 400, 800, 1000, 1000, 1000]);
+    assert.deepEqual([0, 1, 4].map((attempt) => at(attempt, 0)), [50, 100, 500]);
+    assert.equal(backoffMs(0, { retryAfter: 90, random: () => 0 }), 90000, 'over the cap where the server says so');
+});
+
+test('Retry-After is read as seconds and as a date', () => {
+    const now = () => NOW_MS;
+    assert.equal(retryAfterSeconds('12', now), 12);
+    assert.equal(retryAfterSeconds('Thu, 01 Jan 2026 00:00:30 GMT', now), 30);
+    assert.equal(retryAfterSeconds('Wed, 31 Dec 2025 00:00:00 GMT', now), 0);
+    for (const none of [null, '', 'soon']) assert.equal(retryAfterSeconds(none, now), null);
+});
+
+test('recordings are webm where the browser can, mp4 where it cannot, else its default', () => {
+    const only = (...types) => pickMimeType((type) => types.includes(type));
+    assert.equal(only('audio/webm;codecs=opus', 'audio/webm', 'audio/mp4'), 'audio/webm;codecs=opus');
+    assert.equal(only('audio/mp4'), 'audio/mp4');
+    assert.equal(only(), '');
+});
