@@ -250,7 +250,8 @@ check: deps-check
 	@$(MAKE) lint rules
 	@$(MAKE) unit replay
 	@$(MAKE) MODE=asan unit replay
-	@$(MAKE) http browser robust
+	@$(MAKE) http robust
+	@$(MAKE) browser
 	@$(MAKE) torture
 	@echo "make check: all passed"
 
