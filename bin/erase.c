@@ -6,7 +6,7 @@
 
 static int erase(int argc, char **argv);
 
-VERB("erase", "erase --user ID | --visitor ID [--keep-audit]",
+VERB("erase", "erase " PERSON_USAGE " [--keep-audit]",
      "delete or pseudonymise all that is kept about one person", erase);
 
 struct work {

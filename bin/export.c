@@ -5,7 +5,7 @@
 
 static int export_person(int argc, char **argv);
 
-VERB("export", "export --user ID | --visitor ID",
+VERB("export", "export " PERSON_USAGE,
      "all that is kept about one person, as JSON on standard output", export_person);
 
 struct output {
@@ -40,6 +40,8 @@ static enum sb_error print(struct command *command, const struct sb_person *pers
     sb_json_open(&head, '{');
     sb_json_key(&head, "person");
     sb_json_string(&head, person->owner);
+    sb_json_key(&head, "email");
+    sb_json_string(&head, person->email);
     sb_json_key(&head, "exportedAt");
     sb_json_string(&head, now);
     enum sb_error error = sb_buf_ok(&head) ? SB_OK : SB_E_UNAVAILABLE;

@@ -8,6 +8,7 @@ bool person_parse(const struct verb *verb, int argc, char **argv, bool may_keep_
 {
     static const struct option longs[] = {{"user", required_argument, NULL, 'u'},
                                           {"visitor", required_argument, NULL, 'v'},
+                                          {"email", required_argument, NULL, 'e'},
                                           {"keep-audit", no_argument, NULL, 'k'},
                                           {NULL, 0, NULL, 0}};
     const char *user = NULL, *visitor = NULL;
@@ -18,6 +19,8 @@ bool person_parse(const struct verb *verb, int argc, char **argv, bool may_keep_
             user = optarg;
         else if (option == 'v')
             visitor = optarg;
+        else if (option == 'e')
+            person->person.email = optarg;
         else if (option == 'k' && may_keep_audit)
             person->keep_audit = true;
         else
@@ -28,12 +31,21 @@ bool person_parse(const struct verb *verb, int argc, char **argv, bool may_keep_
         usage_error(verb, "an option is not known");
         return false;
     }
-    if ((user == NULL) == (visitor == NULL) || !sb_user_id_valid(id)) {
-        usage_error(verb, "one of --user and --visitor must name an id of 1 to %d bytes",
+    if ((user != NULL && visitor != NULL) || (id == NULL && person->person.email == NULL)) {
+        usage_error(verb, "one of --user and --visitor, or --email, must say who");
+        return false;
+    }
+    if ((id != NULL && !sb_user_id_valid(id)) ||
+        (person->person.email != NULL && *person->person.email == '\0')) {
+        usage_error(verb,
+                    "an id is 1 to %d bytes without control characters, an address is not empty",
                     SB_USER_ID_MAX);
         return false;
     }
+    person->person.user_id = user;
+    if (id == NULL)
+        return true;
     snprintf(person->owner, sizeof person->owner, "%s:%s", user != NULL ? "user" : "visitor", id);
-    person->person = (struct sb_person){.user_id = user, .owner = person->owner};
+    person->person.owner = person->owner;
     return true;
 }

@@ -1,4 +1,4 @@
-/* The person that a verb is about: --user ID or --visitor ID. */
+/* The person that a verb is about: --user ID or --visitor ID, and --email ADDRESS. */
 #ifndef SB_BIN_PERSON_H
 #define SB_BIN_PERSON_H
 
@@ -6,8 +6,10 @@
 #include "store/users.h"
 #include "verb.h"
 
+#define PERSON_USAGE "--user ID | --visitor ID | --email ADDRESS"
+
 struct person {
-    struct sb_person person; /* points into owner and argv */
+    struct sb_person person; /* points into argv and owner */
     char owner[sizeof "visitor:" + SB_USER_ID_MAX];
     bool keep_audit; /* --keep-audit */
 };

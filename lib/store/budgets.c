@@ -60,7 +60,7 @@ static enum sb_error site_spend(struct sb_db_conn *tx, const struct sb_reservati
 /* Without overflow: all three are 0 or more. */
 static bool exceeds(int64_t spent, int64_t more, int64_t limit)
 {
-    return limit > 0 && (more > limit || spent > limit - more);
+    return limit > 0 && spent > limit - more;
 }
 
 static enum sb_error check(struct sb_db_conn *tx, const struct sb_reservation *reservation,

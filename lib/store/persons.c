@@ -13,25 +13,28 @@ struct column {
 
 enum { COLUMNS_MAX = 9 };
 
+enum key { BY_USER, BY_OWNER, BY_EMAIL };
+
 struct part {
     const char *name;
-    bool owned; /* $1 is the owner; else the user's id, NULL for a visitor */
+    enum key key; /* what $1 is; NULL, which equals nothing, where it is not known */
     const char *sql;
     struct column columns[COLUMNS_MAX]; /* as sql selects them, ended by one without a name */
+    const char *table;                  /* a table without which this is skipped; NULL: none */
 };
 
 static const struct part parts[] = {
-    {"users",
-     false,
+    {.name = "users",
+     BY_USER,
      "SELECT id, name, role, created_at, disabled_at FROM users WHERE id = $1",
      {{"id", TEXT}, {"name", TEXT}, {"role", TEXT}, {"createdAt", TIME}, {"disabledAt", TIME}}},
-    {"memberships",
-     false,
+    {.name = "memberships",
+     BY_USER,
      "SELECT thread_id, role, created_at FROM thread_members WHERE user_id = $1"
      " ORDER BY thread_id",
      {{"threadId", TEXT}, {"role", TEXT}, {"createdAt", TIME}}},
-    {"callsStarted",
-     false,
+    {.name = "callsStarted",
+     BY_USER,
      "SELECT id, thread_id, kind, started_at, ended_at, duration_s FROM calls"
      " WHERE started_by = $1 ORDER BY id",
      {{"id", TEXT},
@@ -40,8 +43,8 @@ static const struct part parts[] = {
       {"startedAt", TIME},
       {"endedAt", TIME},
       {"durationSeconds", NUMBER}}},
-    {"participations",
-     false,
+    {.name = "participations",
+     BY_USER,
      "SELECT call_id, id, moderator, joined_at, last_seen_at, left_at FROM participants"
      " WHERE user_id = $1 ORDER BY call_id, id",
      {{"callId", TEXT},
@@ -50,12 +53,12 @@ static const struct part parts[] = {
       {"joinedAt", TIME},
       {"lastSeenAt", TIME},
       {"leftAt", TIME}}},
-    {"callEvents",
-     false,
+    {.name = "callEvents",
+     BY_USER,
      "SELECT call_id, thread_id, type, at FROM call_events WHERE user_id = $1 ORDER BY seq",
      {{"callId", TEXT}, {"threadId", TEXT}, {"type", TEXT}, {"at", TIME}}},
-    {"realtimeCalls",
-     false,
+    {.name = "realtimeCalls",
+     BY_USER,
      "SELECT id, upstream_id, started_at, ended_at, end_reason FROM realtime_calls"
      " WHERE user_id = $1 ORDER BY id",
      {{"id", TEXT},
@@ -63,13 +66,13 @@ static const struct part parts[] = {
       {"startedAt", TIME},
       {"endedAt", TIME},
       {"endReason", TEXT}}},
-    {"sessions",
-     true,
+    {.name = "sessions",
+     BY_OWNER,
      "SELECT id, kind, created_at, updated_at FROM sessions WHERE owner = $1"
      " ORDER BY created_at, id",
      {{"id", TEXT}, {"kind", TEXT}, {"createdAt", TIME}, {"updatedAt", TIME}}},
-    {"transcriptItems",
-     true,
+    {.name = "transcriptItems",
+     BY_OWNER,
      "SELECT s.id, i.id, i.role, i.text, i.interrupted, i.created_at FROM sessions s"
      " JOIN transcript_items i ON i.session = s.key WHERE s.owner = $1"
      " ORDER BY s.created_at, s.id, i.place",
@@ -79,23 +82,46 @@ static const struct part parts[] = {
       {"text", TEXT},
       {"interrupted", FLAG},
       {"createdAt", TIME}}},
-    {"usage",
-     true,
+    {.name = "usage",
+     BY_OWNER,
      "SELECT day, turns, seconds, tokens FROM usage WHERE owner = $1 ORDER BY day",
      {{"day", DAY}, {"turns", NUMBER}, {"seconds", NUMBER}, {"tokens", NUMBER}}},
-    {"reservations",
-     true,
+    {.name = "reservations",
+     BY_OWNER,
      "SELECT id, deadline, turns, seconds, tokens FROM reservations WHERE owner = $1 ORDER BY id",
      {{"id", TEXT},
       {"deadline", TIME},
       {"turns", NUMBER},
       {"seconds", NUMBER},
       {"tokens", NUMBER}}},
-    {"keptAnswers",
-     true,
+    {.name = "keptAnswers",
+     BY_OWNER,
      "SELECT route, status, body, created_at FROM idempotency WHERE principal = $1"
      " ORDER BY created_at, route, key",
      {{"route", TEXT}, {"status", NUMBER}, {"body", TEXT}, {"createdAt", TIME}}},
+    {.name = "leadsAssigned",
+     BY_USER,
+     "SELECT id, status, created_at FROM leads WHERE assignee = $1 ORDER BY id",
+     {{"id", TEXT}, {"status", TEXT}, {"createdAt", TIME}},
+     "leads"},
+    {.name = "leadEvents",
+     BY_USER,
+     "SELECT lead_id, type, at, before, after FROM lead_events WHERE user_id = $1 ORDER BY seq",
+     {{"leadId", TEXT}, {"type", TEXT}, {"at", TIME}, {"before", TEXT}, {"after", TEXT}},
+     "lead_events"},
+    {.name = "leads",
+     BY_EMAIL,
+     "SELECT id, created_at, name, email, company, phone, source, message FROM leads"
+     " WHERE lower(email) = lower($1) ORDER BY id",
+     {{"id", TEXT},
+      {"createdAt", TIME},
+      {"name", TEXT},
+      {"email", TEXT},
+      {"company", TEXT},
+      {"phone", TEXT},
+      {"source", TEXT},
+      {"message", TEXT}},
+     "leads"},
 };
 
 static void add_time(struct sb_buf *out, int64_t time_ms, bool day)
@@ -144,16 +170,43 @@ static enum sb_error write_item(const struct sb_db_row *row, void *context)
     return written ? SB_OK : SB_E_INTERNAL;
 }
 
+static enum sb_error note_found(const struct sb_db_row *row, void *context)
+{
+    (void)row;
+    *(bool *)context = true;
+    return SB_OK;
+}
+
+/* Whether table (NULL: none) is there. */
+static enum sb_error look_for(struct sb_db_conn *conn, const char *table, bool *there)
+{
+    *there = table == NULL;
+    if (table == NULL)
+        return SB_OK;
+    return sb_db_query(conn, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1",
+                       SB_DB_VALUES(SB_DB_TEXT(table)), note_found, there);
+}
+
+static const char *key_of(const struct sb_person *person, enum key key)
+{
+    if (key == BY_EMAIL)
+        return person->email;
+    return key == BY_OWNER ? person->owner : person->user_id;
+}
+
 enum sb_error sb_persons_export(struct sb_db_conn *conn, const struct sb_person *person,
                                 const struct sb_person_writer *writer)
 {
     for (size_t i = 0; i < SB_COUNT(parts); i++) {
+        bool there;
         struct writing writing = {&parts[i], writer};
-        if (!writer->begin(parts[i].name, writer->context))
-            return SB_E_INTERNAL;
-        const char *id = parts[i].owned ? person->owner : person->user_id;
-        enum sb_error error =
-            sb_db_query(conn, parts[i].sql, SB_DB_VALUES(SB_DB_TEXT(id)), write_item, &writing);
+        enum sb_error error = look_for(conn, parts[i].table, &there);
+        if (error == SB_OK && there && !writer->begin(parts[i].name, writer->context))
+            error = SB_E_INTERNAL;
+        if (error == SB_OK && there)
+            error = sb_db_query(conn, parts[i].sql,
+                                SB_DB_VALUES(SB_DB_TEXT(key_of(person, parts[i].key))), write_item,
+                                &writing);
         if (error != SB_OK)
             return error;
     }
@@ -162,47 +215,66 @@ enum sb_error sb_persons_export(struct sb_db_conn *conn, const struct sb_person 
 
 /* Erasure */
 
-/* $1 is the user's id or the owner, $2 the pseudonym, $3 now. */
+/* $1 is what the person is known by, $2 the pseudonym, $3 now. */
 struct step {
     const char *what, *sql;
+    const char *table; /* as in struct part */
 };
 
 /* What others were part of, too. */
 static const struct step renaming[] = {
-    {"open participations ended",
+    {.what = "open participations ended",
      "UPDATE participants SET left_at = max(joined_at, $3), user_id = $2"
      " WHERE user_id = $1 AND left_at IS NULL"},
-    {"participations pseudonymised",
+    {.what = "participations pseudonymised",
      "UPDATE participants SET user_id = $2 WHERE user_id = $1 AND $3 > 0"},
-    {"calls pseudonymised", "UPDATE calls SET started_by = $2 WHERE started_by = $1 AND $3 > 0"},
-    {"call events pseudonymised",
+    {.what = "calls pseudonymised",
+     "UPDATE calls SET started_by = $2 WHERE started_by = $1 AND $3 > 0"},
+    {.what = "call events pseudonymised",
      "UPDATE call_events SET user_id = $2 WHERE user_id = $1 AND $3 > 0"},
-    {"open realtime calls ended",
+    {.what = "open realtime calls ended",
      "UPDATE realtime_calls SET user_id = $2, expires_at = min(expires_at, $3)"
      " WHERE user_id = $1 AND ended_at IS NULL"},
+    {.what = "lead events pseudonymised",
+     "UPDATE lead_events SET user_id = CASE user_id WHEN $1 THEN $2 ELSE user_id END,"
+     " before = CASE WHEN type = 'assignee' AND before = $1 THEN $2 ELSE before END,"
+     " after = CASE WHEN type = 'assignee' AND after = $1 THEN $2 ELSE after END"
+     " WHERE $3 > 0 AND (user_id = $1 OR (type = 'assignee' AND (before = $1 OR after = $1)))",
+     "lead_events"},
 };
 
 /* In an order that references allow. */
 static const struct step deleting[] = {
-    {"realtime calls deleted", "DELETE FROM realtime_calls WHERE user_id = $1"},
-    {"memberships deleted", "DELETE FROM thread_members WHERE user_id = $1"},
-    {"users deleted", "DELETE FROM users WHERE id = $1"},
+    {.what = "realtime calls deleted", "DELETE FROM realtime_calls WHERE user_id = $1"},
+    {.what = "memberships deleted", "DELETE FROM thread_members WHERE user_id = $1"},
+    {.what = "users deleted", "DELETE FROM users WHERE id = $1"},
+    {.what = "leads unassigned", "UPDATE leads SET assignee = NULL WHERE assignee = $1", "leads"},
 };
 
 static const struct step deleting_owned[] = {
-    {"transcript items deleted", "DELETE FROM transcript_items WHERE session IN"
-                                 " (SELECT key FROM sessions WHERE owner = $1)"},
-    {"sessions deleted", "DELETE FROM sessions WHERE owner = $1"},
-    {"days of usage deleted", "DELETE FROM usage WHERE owner = $1"},
-    {"reservations deleted", "DELETE FROM reservations WHERE owner = $1"},
-    {"kept answers deleted", "DELETE FROM idempotency WHERE principal = $1"},
+    {.what = "transcript items deleted",
+     "DELETE FROM transcript_items WHERE session IN"
+     " (SELECT key FROM sessions WHERE owner = $1)"},
+    {.what = "sessions deleted", "DELETE FROM sessions WHERE owner = $1"},
+    {.what = "days of usage deleted", "DELETE FROM usage WHERE owner = $1"},
+    {.what = "reservations deleted", "DELETE FROM reservations WHERE owner = $1"},
+    {.what = "kept answers deleted", "DELETE FROM idempotency WHERE principal = $1"},
+};
+
+/* With a lead go its events and mails. */
+static const struct step deleting_sent[] = {
+    {.what = "leads deleted", "DELETE FROM leads WHERE lower(email) = lower($1)", "leads"},
 };
 
 static enum sb_error run(struct sb_db_conn *tx, const struct step *step,
                          const struct sb_db_value *values, size_t count, struct sb_erased *erased)
 {
+    bool there;
     int64_t changes = 0;
-    enum sb_error error = sb_db_exec(tx, step->sql, values, count, &changes);
+    enum sb_error error = look_for(tx, step->table, &there);
+    if (error != SB_OK || !there)
+        return error;
+    error = sb_db_exec(tx, step->sql, values, count, &changes);
     erased->parts[erased->count].what = step->what;
     erased->parts[erased->count++].count = changes;
     return error;
@@ -250,7 +322,9 @@ enum sb_error sb_persons_erase(struct sb_db_conn *tx, const struct sb_person *pe
         if (error == SB_OK)
             error = delete_all(tx, deleting, SB_COUNT(deleting), person->user_id, erased);
     }
-    if (error == SB_OK)
+    if (error == SB_OK && person->owner != NULL)
         error = delete_all(tx, deleting_owned, SB_COUNT(deleting_owned), person->owner, erased);
+    if (error == SB_OK && person->email != NULL)
+        error = delete_all(tx, deleting_sent, SB_COUNT(deleting_sent), person->email, erased);
     return error;
 }

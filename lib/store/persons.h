@@ -9,9 +9,11 @@
 #include "base/ids.h"
 #include "store/db.h"
 
+/* By what a person is known here; what is NULL is left aside. */
 struct sb_person {
-    const char *user_id; /* NULL: a visitor, who is in no table of users */
+    const char *user_id; /* of a user; visitors are in no table of users */
     const char *owner;   /* sb_principal_owner(): "user:ID" or "visitor:ID" */
+    const char *email;   /* in the enquiries of people who need not be users; any case */
 };
 
 /* What is kept, as members of a JSON object to be written one after the other: calls begin with the
@@ -27,7 +29,7 @@ SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_persons_export(struct sb_db_conn *
                                                              const struct sb_person *person,
                                                              const struct sb_person_writer *writer);
 
-enum { SB_ERASED_MAX = 16 };
+enum { SB_ERASED_MAX = 24 };
 struct sb_erased {
     struct {
         const char *what; /* "sessions deleted" */

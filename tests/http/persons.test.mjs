@@ -51,8 +51,8 @@ test('an export is one JSON object of all that a user has here, and of nobody el
 });
 
 test('of somebody nobody has heard of an export has the names of all kinds, and nothing', () => {
-    const { person, exportedAt, ...kinds } = exported('--user', 'nobody');
-    assert.equal(person, 'user:nobody');
+    const { person, email, exportedAt, ...kinds } = exported('--user', 'nobody');
+    assert.deepEqual([person, email], ['user:nobody', null]);
     assert.ok(Math.abs(Date.parse(exportedAt) - Date.now()) < 60000);
     for (const [name, rows] of Object.entries(kinds)) assert.deepEqual(rows, [], name);
     assert.ok(Object.keys(kinds).length > 5);
@@ -115,6 +115,12 @@ test('a visitor is exported and erased by its own id', async () => {
     assert.deepEqual(exported('--visitor', visitorId).sessions, []);
 });
 
+test('who is known by an address alone can be asked for', () => {
+    const { person, email, users } = exported('--email', 'guy@example.com');
+    assert.deepEqual([person, email, users], [null, 'guy@example.com', []]);
+    assert.equal(server.switchboard(['erase', '--email', 'guy@example.com', '--keep-audit']).status, 0);
+});
+
 test('usage lists what was spent on a day, as text and as JSON lines', () => {
     const ann = `user:${randomUUID()}`;
     spent(ann, dayNumber(), 1);
@@ -147,6 +153,7 @@ test('clean removes what is older than it is to be kept', async () => {
 const usage = {
     'nobody to export': ['export'],
     'two persons': ['export', '--user', 'a', '--visitor', 'b'],
+    'an address that is none': ['erase', '--email', ''],
     'a person without an id': ['erase', '--user', ''],
     'a person with a line end': ['erase', '--user', 'a\nb'],
     'an option of erase alone': ['export', '--user', 'a', '--keep-audit'],

@@ -224,6 +224,10 @@ Test(budgets, the_site_has_a_budget_of_tokens_over_all_owners)
                  SB_E_BUDGET_EXCEEDED);
     cr_assert_eq(work.exceeded, SB_BUDGET_SITE_TOKENS);
     cr_assert_eq(reserve_at("d", "visitor:v", SPEND(0, 0, 300), now_ms, &work), SB_OK);
+    cr_assert_eq(reserve_at("e", "visitor:w", SPEND(0, 0, 801), now_ms + 60000, &work),
+                 SB_E_BUDGET_EXCEEDED);
+    cr_assert_eq(reserve_at("e", "visitor:w", SPEND(0, 0, 800), now_ms + 60000, &work), SB_OK,
+                 "what was set aside and not settled in time counts no more");
 }
 
 static enum sb_error write_usage(const struct sb_usage *usage, void *context)

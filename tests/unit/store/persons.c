@@ -50,7 +50,7 @@ static void tear_down(void)
 
 TestSuite(persons, .init = set_up, .fini = tear_down);
 
-static const struct sb_person ada = {"ada", "user:ada"}, guest = {NULL, "visitor:ada"};
+static const struct sb_person ada = {"ada", "user:ada", NULL}, guest = {NULL, "visitor:ada", NULL};
 
 static bool begin(const char *name, void *context)
 {
@@ -264,7 +264,7 @@ Test(persons, a_second_erasure_finds_nothing_and_leaves_nothing)
 
 Test(persons, two_who_were_in_one_call_can_be_erased)
 {
-    static const struct sb_person bob = {"bob", "user:bob"};
+    static const struct sb_person bob = {"bob", "user:bob", NULL};
     erase(&ada);
     erase(&bob);
     cr_assert_eq(store_number(&store, "SELECT count(DISTINCT user_id) FROM participants"), 2);
@@ -279,15 +279,81 @@ Test(persons, a_visitor_is_erased_and_the_user_of_that_id_stays)
     cr_assert_eq(store_number(&store, "SELECT count(*) FROM usage WHERE owner = 'visitor:ada'"), 0);
 }
 
+/* Enquiries: the tables are there in some databases. */
+
+static void make_leads(void)
+{
+    store_sql(
+        &store,
+        "CREATE TABLE IF NOT EXISTS leads (id TEXT PRIMARY KEY, status TEXT NOT NULL, assignee"
+        " TEXT, version INTEGER NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+        " name TEXT NOT NULL, email TEXT NOT NULL, company TEXT, phone TEXT, source TEXT, message"
+        " TEXT NOT NULL);"
+        "CREATE TABLE IF NOT EXISTS lead_events (seq INTEGER PRIMARY KEY, lead_id TEXT NOT NULL"
+        " REFERENCES leads (id) ON DELETE CASCADE, at INTEGER NOT NULL, user_id TEXT NOT NULL,"
+        " type TEXT NOT NULL, before TEXT, after TEXT);"
+        "INSERT INTO leads (id, status, assignee, version, created_at, updated_at, name, email,"
+        " message) VALUES ('l1', 'new', 'ada', 1, 1, 1, 'Guy', 'Guy@example.com', 'call me'),"
+        " ('l2', 'new', 'bob', 1, 1, 1, 'Other', 'other@example.com', 'no');"
+        "INSERT INTO lead_events VALUES (1, 'l2', 1, 'ada', 'assignee', 'ada', 'bob'),"
+        " (2, 'l2', 1, 'bob', 'assignee', 'bob', 'ada'), (3, 'l2', 1, 'bob', 'note', NULL, 'ada'),"
+        " (4, 'l1', 1, 'bob', 'note', NULL, 'x')");
+}
+
+static const struct sb_person guy = {NULL, NULL, "guy@EXAMPLE.com"};
+
+Test(persons, who_is_known_by_its_address_has_its_enquiries_exported)
+{
+    make_leads();
+    const char *text = exported(&guy);
+    cr_assert_not_null(strstr(text, "call me"));
+    cr_assert_null(strstr(text, "l2"));
+    cr_assert_null(strstr(text, "bob"));
+    text = exported(&ada);
+    cr_assert_null(strstr(text, "call me"), "what others wrote is theirs");
+    cr_assert_not_null(strstr(text, "leadsAssigned:\n  {\"id\":\"l1\""));
+    cr_assert_not_null(strstr(text, "{\"leadId\":\"l2\",\"type\":\"assignee\""));
+}
+
+Test(persons, the_enquiries_of_an_address_are_erased_and_nothing_else)
+{
+    make_leads();
+    int64_t of_ada = mentions("ada");
+    struct sb_erased erased = erase(&guy);
+    cr_assert_eq(count_of(&erased, "leads deleted"), 1);
+    cr_assert_eq(erased.count, 1);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM leads WHERE id = 'l2'"), 1);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM leads"), 1);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM lead_events"), 3);
+    cr_assert_eq(mentions("ada"), of_ada);
+}
+
+Test(persons, enquiries_forget_an_erased_user_who_worked_on_them)
+{
+    make_leads();
+    erase(&ada);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM leads"), 2);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM leads WHERE assignee = 'ada'"), 0);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM lead_events WHERE user_id = 'ada' OR"
+                                      " before = 'ada' OR (type = 'assignee' AND after = 'ada')"),
+                 0);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM lead_events WHERE user_id = 'bob'"), 3);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM lead_events WHERE type = 'note' AND"
+                                      " after = 'ada'"),
+                 1, "a note is a text");
+}
+
 /* Every table is either known to hold nothing of persons or named in persons.c: who adds one must
  * decide. */
 Test(persons, every_table_is_thought_of)
 {
-    cr_assert_eq(store_number(&store, "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
-                                      " AND name NOT LIKE 'sqlite_%' AND name NOT IN ('users',"
-                                      " 'threads', 'thread_members', 'calls', 'participants',"
-                                      " 'call_events', 'realtime_calls', 'sessions',"
-                                      " 'transcript_items', 'usage', 'reservations',"
-                                      " 'idempotency', 'probe')"),
-                 0);
+    cr_assert_eq(
+        store_number(&store,
+                     "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
+                     " AND name NOT LIKE 'sqlite_%' AND name NOT IN ('users',"
+                     " 'threads', 'thread_members', 'calls', 'participants',"
+                     " 'call_events', 'realtime_calls', 'sessions',"
+                     " 'transcript_items', 'usage', 'reservations',"
+                     " 'idempotency', 'probe', 'leads', 'lead_events', 'outbox', 'chat_cache')"),
+        0);
 }
