@@ -30,6 +30,7 @@ function defaults(directory) {
         LOG_DIR: path.join(directory, 'log'),
         JWT_SECRET: secret(),
         JITSI_JWT_SECRET: secret(),
+        RECEPTIONIST_FILE: path.join(root, 'etc/receptionist.json'),
         OPENAI_API_KEY: `sk-${randomBytes(24).toString('hex')}`,
         OPENAI_BASE_URL: 'http://127.0.0.1:9/v1', // where nobody is: no test asks the real one
         // Tests of anything but limits are not to meet them.
