@@ -1,9 +1,9 @@
 // The browser's side of Switchboard's API: tokens, errors, events, voice turns, realtime sessions.
 // ES modules without dependencies; docs/CLIENT.md shows how it is used.
-import { SwitchboardError, backoffMs, pause } from './switchboard/error.js';
+import { SwitchboardError, backoffMs, mayPass, pause } from './switchboard/error.js';
 import { RealtimeSession } from './switchboard/realtime.js';
 import { SseParser, readEvents } from './switchboard/sse.js';
-import { TokenKeeper } from './switchboard/token.js';
+import { TokenKeeper, isFresh } from './switchboard/token.js';
 import { voiceTurn } from './switchboard/voice.js';
 
 export { SwitchboardError, backoffMs, retryAfterSeconds } from './switchboard/error.js';
@@ -17,6 +17,8 @@ export { Player, Recorder, pickMimeType } from './switchboard/voice.js';
  *           origin if left out
  * @property {() => string|null|Promise<string|null>} [getToken] gives the user's token, a new one
  *           each time; null, or no getToken: a visitor's token, where the site takes visitors
+ * @property {Storage|null} [storage] keeps a visitor's token while pages are left and reloaded;
+ *           sessionStorage if left out, null: nothing does
  * @property {typeof fetch} [fetch] for tests
  * @property {() => number} [now] for tests
  * @property {(ms: number, signal?: AbortSignal) => Promise<void>} [pause] for tests
@@ -35,7 +37,13 @@ export { Player, Recorder, pickMimeType } from './switchboard/voice.js';
  * @property {boolean} [anonymous] without a token
  */
 
-const PASSING = new Set([0, 429, 502, 503, 504]);
+function sessionStore() {
+    try {
+        return globalThis.sessionStorage ?? null;
+    } catch { // the user's settings forbid it
+        return null;
+    }
+}
 
 const isPlain = (body) => Object.getPrototypeOf(Object(body)) === Object.prototype;
 
@@ -44,11 +52,14 @@ export class Switchboard {
     #fetch;
     #now;
     #pause;
+    #storage;
+    #visitor = null; // the visitor's token that was given out last
     #tokens;
 
     /** @param {SwitchboardOptions} [options] */
-    constructor({ baseUrl = '', getToken, fetch = globalThis.fetch.bind(globalThis), now = Date.now,
-                  pause: wait = pause } = {}) {
+    constructor({ baseUrl = '', getToken, storage = sessionStore(), fetch = globalThis.fetch.bind(globalThis),
+                  now = Date.now, pause: wait = pause } = {}) {
+        this.#storage = storage;
         this.#baseUrl = baseUrl.replace(/\/+$/, '');
         this.#fetch = fetch;
         this.#now = now;
@@ -57,8 +68,13 @@ export class Switchboard {
     }
 
     async #visitorToken() {
+        const key = `switchboard-visitor ${this.#baseUrl}`;
+        const kept = this.#storage?.getItem(key) ?? null;
+        // One that was given out here before was refused, or is over.
+        if (kept !== null && kept !== this.#visitor && isFresh(kept, this.#now())) return this.#visitor = kept;
         const { token } = await this.json('/api/visitor', { method: 'POST', anonymous: true });
-        return token;
+        this.#storage?.setItem(key, token);
+        return this.#visitor = token;
     }
 
     /**
@@ -76,8 +92,7 @@ export class Switchboard {
             try {
                 return await this.#authorized(path, { ...options, method });
             } catch (error) {
-                const passes = error instanceof SwitchboardError && PASSING.has(error.status);
-                if (!passes || attempt >= retries) throw error;
+                if (!mayPass(error) || attempt >= retries) throw error;
                 await this.#pause(backoffMs(attempt, { retryAfter: error.retryAfter }), options.signal);
             }
         }
@@ -168,7 +183,7 @@ export class Switchboard {
                 await readEvents(response, parser);
             } catch (error) {
                 if (signal?.aborted) return;
-                if (!(error instanceof SwitchboardError) || !PASSING.has(error.status)) throw error;
+                if (!mayPass(error)) throw error;
                 failure = error;
             }
             lastEventId = parser.lastEventId;

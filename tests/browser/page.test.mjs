@@ -1,6 +1,6 @@
 // The receptionist's page in a real browser, with the programs of this machine behind it.
 import assert from 'node:assert/strict';
-import test, { after } from 'node:test';
+import test, { after, describe } from 'node:test';
 import { ends, servePages } from '../http/support/server.mjs';
 import { close, launch, open, picture, speech, state } from './support/browser.mjs';
 
@@ -33,126 +33,6 @@ async function heard(page) {
     assert.match(await page.locator('#timings').textContent(), /Thinking[\d.]+ sSpeaking[\d.]+ sFirst sound[\d.]+ s/);
 }
 
-test('what is said while the button is held is written down, answered and spoken', async () => {
-    const page = await open(browser, server.base);
-    await picture(page, 'ready');
-    await page.locator('#talk').hover();
-    await page.mouse.down();
-    await state(page, 'listening');
-    await spoken(page);
-    await picture(page, 'listening');
-    await page.mouse.up();
-    await state(page, 'speaking');
-    await picture(page, 'speaking');
-    await answered(page);
-    await heard(page);
-    const transcript = await said(page, 'you').textContent();
-    assert.match(transcript, /opening/);
-    assert.match(transcript, /hours/);
-    assert.match(await page.locator('#timings').textContent(), /Hearing[\d.]+ s/);
-    await picture(page, 'answered');
-    await close(page);
-});
-
-test('the space bar holds the button, and letting it go sends', async () => {
-    const page = await open(browser, server.base);
-    await page.locator('#talk').focus();
-    await page.keyboard.down(' ');
-    await state(page, 'listening');
-    assert.equal(await page.locator('#talk').getAttribute('aria-pressed'), 'true');
-    await spoken(page);
-    await page.keyboard.up(' ');
-    await answered(page);
-    assert.match(await said(page, 'you').textContent(), /hours/);
-    await close(page);
-});
-
-test('a question is typed, sent and answered by the keyboard alone, 320 pixels wide', async () => {
-    const page = await open(browser, server.base, { width: 320, height: 640 });
-    const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent);
-    const order = [];
-    for (let i = 0; i < 3; i++) {
-        await page.keyboard.press('Tab');
-        order.push(await focused());
-    }
-    assert.deepEqual(order, ['log', 'talk', 'question']);
-    await page.keyboard.type('When do you open?');
-    await page.keyboard.press('Enter');
-    await answered(page);
-    assert.equal(await said(page, 'you').textContent(), 'YouWhen do you open?');
-    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320);
-    await picture(page, '320');
-    await close(page);
-});
-
-test('Escape silences the answer at once', async () => {
-    const page = await open(browser, server.base);
-    await page.locator('#question').fill('When do you open?');
-    await page.keyboard.press('Enter');
-    await state(page, 'speaking');
-    assert.ok(await page.locator('#stop').isVisible());
-    await page.keyboard.press('Escape');
-    await state(page, 'idle');
-    assert.equal(await page.locator('body').getAttribute('data-played'), '0');
-    assert.ok(await page.locator('#stop').isHidden());
-    await close(page);
-});
-
-test('what the server refuses is said, and the page is ready again', async () => {
-    const page = await open(browser, closed.base);
-    await page.locator('#question').fill('When do you open?');
-    await page.locator('button[type=submit]').click();
-    assert.match(await error(page), /^This site takes no visitors\. \(Reference: [0-9a-f]{32}\)$/);
-    await state(page, 'idle');
-    await picture(page, 'error');
-    await close(page, ['Failed to load resource: the server responded with a status of 403 (Forbidden)']);
-});
-
-test('a microphone that is refused is said, and typing still works', async () => {
-    const page = await open(browser, server.base, { init: () => {
-        navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'));
-    } });
-    await page.locator('#talk').hover();
-    await page.mouse.down();
-    assert.match(await error(page), /^The microphone is blocked\..* type your question below\.$/);
-    await page.mouse.up();
-    await page.locator('#question').fill('When do you open?');
-    await page.keyboard.press('Enter');
-    await answered(page);
-    assert.equal(await page.locator('#error').textContent(), '');
-    await close(page);
-});
-
-test('a press that is too short sends nothing, and says how it is meant', async () => {
-    const page = await open(browser, server.base);
-    await page.locator('#talk').click();
-    assert.match(await error(page), /^I did not hear anything\. Hold the button while you speak\.$/);
-    assert.equal(await said(page, 'you').count(), 0);
-    await close(page);
-});
-
-test('everything on the page has a role and a name, and what changes is announced', async () => {
-    const page = await open(browser, server.base);
-    assert.equal(await page.locator('html').getAttribute('lang'), 'en');
-    for (const [role, name] of [['heading', 'Reception'], ['log', 'Conversation'], ['button', 'Hold to talk'],
-                                ['textbox', 'Type your question'], ['button', 'Send']])
-        assert.equal(await page.getByRole(role, { name, exact: true }).count(), 1, `${role} ${name}`);
-    assert.equal(await page.getByRole('status').textContent(), 'Ready.');
-    assert.equal(await page.locator('[role=alert]').count(), 1);
-    const unnamed = await page.$$eval('button, input, [tabindex]', (all) => all.filter((element) =>
-        !element.textContent.trim() && !element.labels?.length && !element.getAttribute('aria-labelledby'))
-        .map(({ outerHTML }) => outerHTML));
-    assert.deepEqual(unnamed, []);
-    const missing = await page.$$eval('[aria-describedby], [aria-labelledby]', (all) => all.flatMap((element) =>
-        ['aria-describedby', 'aria-labelledby'].map((name) => element.getAttribute(name))
-            .filter((id) => id !== null && !document.getElementById(id))));
-    assert.deepEqual(missing, []);
-    const small = await page.$$eval('button:not([hidden]), input', (all) => all.map((element) =>
-        element.getBoundingClientRect()).filter(({ width, height }) => width < 44 || height < 44).length);
-    assert.equal(small, 0);
-    await close(page);
-});
-
 /** WCAG 2.1, 1.4.3: the contrast of all text on the page, by its computed colours. */
 const weakest = (page) => page.evaluate(() => {
     const rgb = (text) => text.match(/[\d.]+/g).map(Number);
@@ -176,15 +56,138 @@ const weakest = (page) => page.evaluate(() => {
     return Math.min(...ratios);
 });
 
-for (const colorScheme of ['light', 'dark'])
-    test(`all text has enough contrast where the user wants it ${colorScheme}`, async () => {
-        const page = await open(browser, closed.base, { colorScheme });
+// Four at a time, since most of it is listening and speaking. Each has a microphone of its own.
+describe('the page', { concurrency: 4 }, () => {
+    test('what is said while the button is held is written down, answered and spoken', async () => {
+        const page = await open(browser, server.base);
+        await picture(page, 'ready');
+        await page.locator('#talk').hover();
+        await page.mouse.down();
+        await state(page, 'listening');
+        await spoken(page);
+        await picture(page, 'listening');
+        await page.mouse.up();
+        await state(page, 'speaking');
+        await picture(page, 'speaking');
+        await answered(page);
+        await heard(page);
+        const transcript = await said(page, 'you').textContent();
+        assert.match(transcript, /opening/);
+        assert.match(transcript, /hours/);
+        assert.match(await page.locator('#timings').textContent(), /Hearing[\d.]+ s/);
+        await picture(page, 'answered');
+        await close(page);
+    });
+
+    test('the space bar holds the button, and letting it go sends', async () => {
+        const page = await open(browser, server.base);
+        await page.locator('#talk').focus();
+        await page.keyboard.down(' ');
+        await state(page, 'listening');
+        assert.equal(await page.locator('#talk').getAttribute('aria-pressed'), 'true');
+        await spoken(page);
+        await page.keyboard.up(' ');
+        await answered(page);
+        assert.match(await said(page, 'you').textContent(), /hours/);
+        await close(page);
+    });
+
+    test('a question is typed, sent and answered by the keyboard alone, 320 pixels wide', async () => {
+        const page = await open(browser, server.base, { width: 320, height: 640 });
+        const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent);
+        const order = [];
+        for (let i = 0; i < 3; i++) {
+            await page.keyboard.press('Tab');
+            order.push(await focused());
+        }
+        assert.deepEqual(order, ['log', 'talk', 'question']);
+        await page.keyboard.type('When do you open?');
+        await page.keyboard.press('Enter');
+        await answered(page);
+        assert.equal(await said(page, 'you').textContent(), 'YouWhen do you open?');
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320);
+        await picture(page, '320');
+        await close(page);
+    });
+
+    test('Escape silences the answer at once', async () => {
+        const page = await open(browser, server.base);
         await page.locator('#question').fill('When do you open?');
         await page.keyboard.press('Enter');
-        await error(page);
-        assert.ok(await weakest(page) >= 4.5, String(await weakest(page)));
-        await picture(page, colorScheme);
-        await page.context().close();
+        await state(page, 'speaking');
+        assert.ok(await page.locator('#stop').isVisible());
+        await page.keyboard.press('Escape');
+        await state(page, 'idle');
+        assert.equal(await page.locator('body').getAttribute('data-played'), '0');
+        assert.ok(await page.locator('#stop').isHidden());
+        await close(page);
     });
+
+    test('what the server refuses is said, and the page is ready again', async () => {
+        const page = await open(browser, closed.base);
+        await page.locator('#question').fill('When do you open?');
+        await page.locator('button[type=submit]').click();
+        assert.match(await error(page), /^This site takes no visitors\. \(Reference: [0-9a-f]{32}\)$/);
+        await state(page, 'idle');
+        await picture(page, 'error');
+        await close(page, ['Failed to load resource: the server responded with a status of 403 (Forbidden)']);
+    });
+
+    test('a microphone that is refused is said, and typing still works', async () => {
+        const page = await open(browser, server.base, { init: () => {
+            navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'));
+        } });
+        await page.locator('#talk').hover();
+        await page.mouse.down();
+        assert.match(await error(page), /^The microphone is blocked\..* type your question below\.$/);
+        await page.mouse.up();
+        await page.locator('#question').fill('When do you open?');
+        await page.keyboard.press('Enter');
+        await answered(page);
+        assert.equal(await page.locator('#error').textContent(), '');
+        await close(page);
+    });
+
+    test('a press that is too short sends nothing, and says how it is meant', async () => {
+        const page = await open(browser, server.base);
+        await page.locator('#talk').click();
+        assert.match(await error(page), /^I did not hear anything\. Hold the button while you speak\.$/);
+        assert.equal(await said(page, 'you').count(), 0);
+        await close(page);
+    });
+
+    test('everything on the page has a role and a name, and what changes is announced', async () => {
+        const page = await open(browser, server.base);
+        assert.equal(await page.locator('html').getAttribute('lang'), 'en');
+        for (const [role, name] of [['heading', 'Reception'], ['log', 'Conversation'], ['button', 'Hold to talk'],
+                                    ['textbox', 'Type your question'], ['button', 'Send']])
+            assert.equal(await page.getByRole(role, { name, exact: true }).count(), 1, `${role} ${name}`);
+        assert.equal(await page.getByRole('status').textContent(), 'Ready.');
+        assert.equal(await page.locator('[role=alert]').count(), 1);
+        const unnamed = await page.$$eval('button, input, [tabindex]', (all) => all.filter((element) =>
+            !element.textContent.trim() && !element.labels?.length && !element.getAttribute('aria-labelledby'))
+            .map(({ outerHTML }) => outerHTML));
+        assert.deepEqual(unnamed, []);
+        const missing = await page.$$eval('[aria-describedby], [aria-labelledby]', (all) => all.flatMap((element) =>
+            ['aria-describedby', 'aria-labelledby'].map((name) => element.getAttribute(name))
+                .filter((id) => id !== null && !document.getElementById(id))));
+        assert.deepEqual(missing, []);
+        const small = await page.$$eval('button:not([hidden]), input', (all) => all.map((element) =>
+            element.getBoundingClientRect()).filter(({ width, height }) => width < 44 || height < 44).length);
+        assert.equal(small, 0);
+        await close(page);
+    });
+
+    for (const colorScheme of ['light', 'dark'])
+        test(`all text has enough contrast where the user wants it ${colorScheme}`, async () => {
+            const page = await open(browser, closed.base, { colorScheme });
+            await page.locator('#question').fill('When do you open?');
+            await page.keyboard.press('Enter');
+            await error(page);
+            assert.ok(await weakest(page) >= 4.5, String(await weakest(page)));
+            await picture(page, colorScheme);
+            await page.context().close();
+        });
+});
 
 ends(server, closed);

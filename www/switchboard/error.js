@@ -44,6 +44,13 @@ export class SwitchboardError extends Error {
     }
 }
 
+const PASSING = new Set([0, 429, 502, 503, 504]);
+
+/** Whether trying again later may help: no answer, too many requests, something behind is down. */
+export function mayPass(error) {
+    return error instanceof SwitchboardError && PASSING.has(error.status);
+}
+
 /**
  * Seconds that a Retry-After header (RFC 9110, 10.2.3) asks for; null where there is none.
  * @param {string|null} header

@@ -1,5 +1,5 @@
 // A realtime session: speech both ways by WebRTC, between the browser and the realtime API.
-import { SwitchboardError, backoffMs, pause } from './error.js';
+import { SwitchboardError, backoffMs, mayPass, pause } from './error.js';
 import { openMicrophone } from './voice.js';
 
 const OPEN_MS = 15000; // from the answer's SDP until the data channel is open
@@ -116,8 +116,7 @@ export class RealtimeSession {
                 return await this.#connect();
             } catch (error) {
                 this.#close();
-                const passes = error instanceof SwitchboardError && (error.status === 0 || error.status === 429 || error.status >= 502);
-                if (this.#ended || !passes || this.restarts >= this.#options.maxRestarts) throw error;
+                if (this.#ended || !mayPass(error) || this.restarts >= this.#options.maxRestarts) throw error;
                 await this.#wait(error);
             }
         }

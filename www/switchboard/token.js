@@ -16,6 +16,9 @@ export function expiryOf(token) {
     }
 }
 
+/** Whether a JWT is known to be good for a while. */
+export const isFresh = (token, nowMs) => (expiryOf(token) ?? 0) - EARLY_MS > nowMs;
+
 export class TokenKeeper {
     #obtain;
     #now;

@@ -23,7 +23,7 @@ function client(reply, options = {}) {
     const waits = [];
     const clock = { ms: NOW_MS };
     const board = new Switchboard({
-        baseUrl: 'https://api.example.com/', now: () => clock.ms,
+        baseUrl: 'https://api.example.com/', storage: null, now: () => clock.ms,
         pause: async (ms) => { waits.push(ms); },
         fetch: async (url, init) => {
             calls.push({ url, token: init.headers.Authorization?.split('.').pop(), ...init });
@@ -92,6 +92,32 @@ for (const [name, getToken] of [['no getToken', undefined], ['a getToken that ha
         assert.deepEqual(calls.map(({ url, method, token }) => [new URL(url).pathname, method, token]),
                          [['/api/visitor', 'POST', undefined], ['/api/a', 'GET', 'guest'], ['/api/a', 'GET', 'guest']]);
     });
+
+/** As sessionStorage. */
+const store = () => {
+    const kept = new Map();
+    return { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
+};
+
+test("a visitor's token outlives the page, until it expires or is refused", async () => {
+    const storage = store();
+    let visitors = 0;
+    let refused = null;
+    const visit = () => client((url, init) => {
+        if (url.endsWith('/api/visitor')) return answer(201, { token: jwt(`guest${++visitors}`, NOW_MS + 900000) });
+        return init.headers.Authorization.endsWith(refused) ? refusal(401, 'unauthenticated') : answer(200);
+    }, { storage });
+    const [first, second, third] = [visit(), visit(), visit()];
+    await first.board.json('/api/a');
+    await second.board.json('/api/a');
+    assert.deepEqual([visitors, second.calls[0].token], [1, 'guest1']);
+    refused = 'guest1';
+    await second.board.json('/api/a');
+    assert.deepEqual([visitors, second.calls.at(-1).token], [2, 'guest2']);
+    third.clock.ms += 870000;
+    await third.board.json('/api/a');
+    assert.equal(visitors, 3);
+});
 
 test('where no token can be had, the next request asks again', async () => {
     const { board } = client((url, init, n) => (n === 1 ? refusal(403, 'forbidden')
