@@ -240,6 +240,15 @@ torture: all $(FAULTS)
 lint: all
 	@tests/lint $(BUILD)
 
+# The compiler's own paths through the code. (Those of clang's analyzer are part of lint.)
+ANALYZED := $(patsubst %.c,build/analyze/%.o,$(wildcard lib/*/*.c bin/*.c) $(shell find cgi-bin -name '*.c'))
+analyze: $(ANALYZED)
+	@echo "analyze: $(words $(ANALYZED)) files, nothing found"
+$(ANALYZED): build/analyze/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu17 $(WARNINGS) -O1 -fanalyzer -MMD -MP -c $< -o $@
+-include $(shell find build/analyze -name '*.d' 2>/dev/null)
+
 # The alert rules for Prometheus.
 rules:
 	@tests/ops/rules
@@ -247,7 +256,7 @@ rules:
 check: deps-check
 	@[ "$$(id -u)" = 0 ] || { echo "make check serves as other users: run it as root" >&2; exit 1; }
 	@$(MAKE) all
-	@$(MAKE) lint rules
+	@$(MAKE) lint analyze rules
 	@$(MAKE) unit replay
 	@$(MAKE) MODE=asan unit replay
 	@$(MAKE) http robust
@@ -290,4 +299,5 @@ clean:
 	rm -rf build tests/node_modules tests/bench/node_modules
 
 .PHONY: all deps deps-demo deps-check deps-bench deps-fuzz deps-coverage run serve docs units unit \
-        replay http browser robust torture lint rules check coverage fuzz bench bench-doc install clean
+        replay http browser robust torture lint analyze rules check coverage fuzz bench bench-doc install \
+        clean

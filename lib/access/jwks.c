@@ -171,8 +171,9 @@ static bool add_member(struct owned *set, const json_t *json)
     member->flaw = common_flaw(json, kind);
     if (kid != NULL && (member->kid = sb_arena_strdup(set->arena, kid)) == NULL)
         return false;
-    if (member->flaw == NULL)
-        member->flaw = kind->import(set->arena, json, &key);
+    if (kind == NULL || member->flaw != NULL)
+        return true;
+    member->flaw = kind->import(set->arena, json, &key);
     if (key == NULL)
         return true;
     member->alg = kind->alg;

@@ -59,7 +59,9 @@ static char **clean_environment(void)
     while (environ != NULL && environ[count] != NULL)
         count++;
     char **clean = calloc(count + 1, sizeof *clean);
-    for (size_t i = 0; clean != NULL && i < count; i++) {
+    if (clean == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
         if (strncmp(environ[i], "HTTP_", 5) != 0)
             clean[kept++] = environ[i];
     }

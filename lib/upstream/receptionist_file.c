@@ -261,7 +261,7 @@ static char *read_text(const char *path, char *problem, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     char *text = fd < 0 ? NULL : malloc(SB_RECEPTIONIST_FILE_MAX + 1);
-    ssize_t got, length = 0;
+    ssize_t got = -1, length = 0;
     while (text != NULL && length <= SB_RECEPTIONIST_FILE_MAX) {
         got = read(fd, text + length, (size_t)(SB_RECEPTIONIST_FILE_MAX + 1 - length));
         if (got < 0 && errno == EINTR)
