@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "store/budgets.h"
+#include "store/chat_cache.h"
 #include "store/idempotency.h"
 #include "store/leads.h"
 #include "store/outbox.h"
@@ -40,6 +41,12 @@ static enum sb_error remove_mail(struct sb_db_conn *tx, void *context)
 {
     struct portion *portion = context;
     return sb_outbox_remove(tx, portion->before_ms, portion->size, &portion->removed);
+}
+
+static enum sb_error expire_replies(struct sb_db_conn *tx, void *context)
+{
+    struct portion *portion = context;
+    return sb_chat_cache_expire(tx, portion->before_ms, portion->size, &portion->removed);
 }
 
 static enum sb_error expire_sessions(struct sb_db_conn *tx, void *context)
@@ -100,6 +107,7 @@ static int clean(int argc, char **argv)
         {"days of usage", expire_usage, config->usage_keep_days, ROWS},
         {"leads", remove_leads, config->leads_keep_days, ROWS},
         {"mails", remove_mail, MAIL_KEEP_DAYS, ROWS},
+        {"cached replies", expire_replies, 0, ROWS},
     };
     int64_t now_ms = sb_clock_now_ms();
     enum sb_error error = SB_OK;

@@ -1,8 +1,9 @@
-/* /api/marketing: what a site's visitors leave (leads), and what staff do about it (inbox). */
+/* /api/marketing: what a site's visitors ask (chat) and leave (leads), and what staff do about it
+ * (inbox). */
 #include <string.h>
 
 #include "base/mail_address.h"
-#include "endpoint/endpoint.h"
+#include "endpoint/chat.h"
 #include "http/cursor.h"
 #include "store/leads.h"
 #include "store/outbox.h"
@@ -10,6 +11,10 @@
 #include "upstream/mail.h"
 
 enum {
+    CHAT_MESSAGES_MAX = 20,
+    CHAT_CONTENT_MAX = 2000,
+    CHAT_REPEATS_MAX = 3,
+    DAY_S = 86400,
     SHORT_MAX = 200,
     PHONE_MAX = 40,
     MESSAGE_MAX = 4000,
@@ -40,6 +45,95 @@ static enum sb_error check_text(struct sb_request *request, const char *field, c
         return SB_OK;
     return sb_request_invalid(request, field, "format", "may not hold control characters");
 }
+
+/* POST /chat */
+
+enum chat_role { CHAT_USER, CHAT_ASSISTANT };
+static const char *const chat_role_names[] = {
+    [CHAT_USER] = "user", [CHAT_ASSISTANT] = "assistant", NULL};
+
+struct chat_message {
+    int64_t role; /* enum chat_role */
+    const char *content;
+};
+static const struct sb_field chat_message_fields[] = {
+    SB_ENUM(struct chat_message, role, "role", chat_role_names, SB_REQUIRED),
+    SB_STRING(struct chat_message, content, "content", 1, CHAT_CONTENT_MAX, SB_REQUIRED),
+    SB_FIELDS_END};
+
+struct chat_input {
+    struct chat_message *messages;
+    size_t count;
+    const char *session_id;
+};
+static const struct sb_field chat_fields[] = {
+    SB_OBJECTS_IN(struct chat_input, messages, count, "messages", struct chat_message,
+                  chat_message_fields, 1, CHAT_MESSAGES_MAX, SB_REQUIRED),
+    SB_ID(struct chat_input, session_id, "sessionId", 0), SB_FIELDS_END};
+
+/* For the documentation: sb_chat_answer() writes it. */
+struct chat_output {
+    const char *reply, *engine, *session_id;
+    bool cached;
+};
+static const struct sb_field chat_output_fields[] = {
+    SB_STRING(struct chat_output, reply, "reply", 1, SB_VOICE_REPLY_MAX, SB_REQUIRED),
+    SB_STRING(struct chat_output, engine, "engine", 1, 16, SB_REQUIRED),
+    SB_BOOL(struct chat_output, cached, "cached", SB_REQUIRED),
+    SB_ID(struct chat_output, session_id, "sessionId", 0), SB_FIELDS_END};
+
+/* Who says one thing over and over is no one to be answered again at our expense. */
+static enum sb_error check_repetition(struct sb_request *request, const struct chat_input *input)
+{
+    const char *before = NULL;
+    size_t times = 0;
+    for (size_t i = 0; i < input->count; i++) {
+        const struct chat_message *message = &input->messages[i];
+        if (message->role != CHAT_USER)
+            continue;
+        times = before != NULL && strcmp(before, message->content) == 0 ? times + 1 : 1;
+        before = message->content;
+        if (times > CHAT_REPEATS_MAX)
+            return sb_request_invalid(request, "messages", "not_allowed",
+                                      "says the same more than 3 times in a row");
+    }
+    return SB_OK;
+}
+
+static enum sb_error check_chat(struct sb_request *request, const struct chat_input *input)
+{
+    enum sb_error error = SB_OK;
+    if (input->messages[input->count - 1].role != CHAT_USER)
+        error = sb_request_invalid(request, "messages", "not_allowed",
+                                   "must end with a message of the user");
+    for (size_t i = 0; i < input->count; i++) {
+        const char *field = sb_arena_printf(request->arena, "messages[%zu].content", i);
+        enum sb_error wrong = check_text(request, field, input->messages[i].content, "\n\r\t");
+        error = wrong == SB_OK ? error : wrong;
+    }
+    return error == SB_OK ? check_repetition(request, input) : error;
+}
+
+static enum sb_error chat(struct sb_request *request, const void *in, void *out)
+{
+    const struct chat_input *input = in;
+    const struct sb_rate_policy daily = {"marketing-chat-daily", request->config->chat_daily_quota,
+                                         DAY_S};
+    struct sb_voice_message messages[CHAT_MESSAGES_MAX];
+    (void)out;
+    enum sb_error error = check_chat(request, input);
+    if (error == SB_OK)
+        error = sb_request_charge(request, &daily);
+    if (error != SB_OK)
+        return error;
+    for (size_t i = 0; i < input->count; i++)
+        messages[i] = (struct sb_voice_message){
+            input->messages[i].role == CHAT_USER ? SB_VOICE_USER : SB_VOICE_ASSISTANT,
+            input->messages[i].content};
+    return sb_chat_answer(request, messages, input->count, input->session_id);
+}
+
+static const char *const chat_other_types[] = {"text/event-stream", NULL};
 
 /* POST /leads */
 
@@ -337,6 +431,20 @@ const struct sb_endpoint sb_endpoint = {
     .name = "marketing",
     .routes =
         (const struct sb_route[]){{.methods = SB_POST,
+                                   .path = "/chat",
+                                   .handler = chat,
+                                   .access = SB_ACCESS_PUBLIC,
+                                   .origin_required = true,
+                                   .body = SB_BODY_JSON,
+                                   SB_INPUT(struct chat_input, chat_fields),
+                                   .reply = SB_REPLY_STREAM,
+                                   .content_type = "application/json",
+                                   .other_types = chat_other_types,
+                                   SB_OUTPUT(struct chat_output, chat_output_fields),
+                                   .limit = {"marketing-chat", 20, 60},
+                                   .errors = SB_ERRORS(SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
+                                   .summary = "Ask the receptionist"},
+                                  {.methods = SB_POST,
                                    .path = "/leads",
                                    .handler = leave,
                                    .access = SB_ACCESS_PUBLIC,
@@ -380,5 +488,6 @@ const struct sb_endpoint sb_endpoint = {
                                    .errors = SB_ERRORS(SB_E_NOT_FOUND, SB_E_CONFLICT),
                                    .summary = "Change a lead's status or assignee, or add a note"},
                                   {.handler = NULL}},
-    .needs = SB_NEEDS_DB | SB_NEEDS_MAIL,
+    .needs = SB_NEEDS_DB | SB_NEEDS_MAIL | SB_NEEDS_VOICE | SB_NEEDS_UPSTREAM,
+    .workers = 256,
 };

@@ -106,6 +106,8 @@ struct sb_config {
     int64_t sessions_keep_days, usage_keep_days;
     const char *smtp_host, *smtp_username, *smtp_password, *smtp_from, *sales_email;
     int64_t smtp_port, leads_keep_days;
+    bool enable_cache;
+    int64_t chat_cache_ttl_s, chat_daily_quota;
     struct sb_rate_setting *rates;
     size_t rate_count;
     struct sb_arena *arena; /* owns everything above */

@@ -206,8 +206,16 @@ static const char leads[] =
     "CREATE INDEX outbox_queued ON outbox (due_at) WHERE state = 'queued';"
     "CREATE INDEX outbox_by_lead ON outbox (lead_id);";
 
+static const char chat_cache[] =
+    "CREATE TABLE chat_cache ("
+    "  key TEXT NOT NULL PRIMARY KEY," /* SHA-256 of all that the reply depends on */
+    "  reply TEXT NOT NULL,"
+    "  expires_at INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX chat_cache_by_age ON chat_cache (expires_at);";
+
 const struct sb_migration sb_migrations[] = {
     {1, people_and_threads}, {2, calls},   {3, service}, {4, realtime_calls},
-    {5, sessions},           {6, budgets}, {7, leads},
+    {5, sessions},           {6, budgets}, {7, leads},   {8, chat_cache},
 };
 const size_t sb_migration_count = SB_COUNT(sb_migrations);
