@@ -3,13 +3,16 @@
 
 #include "base/clock.h"
 #include "store/budgets.h"
+#include "store/chat_cache.h"
 #include "store/idempotency.h"
+#include "store/leads.h"
+#include "store/outbox.h"
 #include "store/realtime_calls.h"
 #include "store/sessions.h"
 #include "verb.h"
 
 /* Rows in one transaction; a conversation takes its items with it. */
-enum { ROWS = 1000, SESSIONS = 20 };
+enum { ROWS = 1000, SESSIONS = 20, MAIL_KEEP_DAYS = 30 };
 static const int64_t day_ms = 86400000;
 
 struct portion {
@@ -26,6 +29,24 @@ static enum sb_error remove_realtime_calls(struct sb_db_conn *tx, void *context)
 {
     struct portion *portion = context;
     return sb_realtime_calls_remove(tx, portion->before_ms, portion->size, &portion->removed);
+}
+
+static enum sb_error remove_leads(struct sb_db_conn *tx, void *context)
+{
+    struct portion *portion = context;
+    return sb_leads_remove(tx, portion->before_ms, portion->size, &portion->removed);
+}
+
+static enum sb_error remove_mail(struct sb_db_conn *tx, void *context)
+{
+    struct portion *portion = context;
+    return sb_outbox_remove(tx, portion->before_ms, portion->size, &portion->removed);
+}
+
+static enum sb_error expire_replies(struct sb_db_conn *tx, void *context)
+{
+    struct portion *portion = context;
+    return sb_chat_cache_expire(tx, portion->before_ms, portion->size, &portion->removed);
 }
 
 static enum sb_error expire_sessions(struct sb_db_conn *tx, void *context)
@@ -84,6 +105,9 @@ static int clean(int argc, char **argv)
         {"unused conversations", expire_sessions, config->sessions_keep_days, SESSIONS},
         {"stale reservations", expire_reservations, 0, ROWS},
         {"days of usage", expire_usage, config->usage_keep_days, ROWS},
+        {"leads", remove_leads, config->leads_keep_days, ROWS},
+        {"mails", remove_mail, MAIL_KEEP_DAYS, ROWS},
+        {"cached replies", expire_replies, 0, ROWS},
     };
     int64_t now_ms = sb_clock_now_ms();
     enum sb_error error = SB_OK;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/config_table.h"
+#include "base/mail_address.h"
 #include "base/origin.h"
 
 enum {
@@ -502,6 +503,30 @@ static void check_openai(struct loader *loader)
                  "names no voice; name one, or leave the variable out");
 }
 
+static void check_mail(struct loader *loader)
+{
+    const struct sb_config *config = loader->config;
+    static const char address[] = "is no e-mail address, such as name@example.com, without a name "
+                                  "before it";
+    if (config->sales_email != NULL && !sb_mail_address_valid(config->sales_email))
+        complain(loader, "SALES_EMAIL", SB_NEEDS_MAIL, false, address);
+    if (config->smtp_from != NULL && !sb_mail_address_valid(config->smtp_from))
+        complain(loader, "SMTP_FROM", SB_NEEDS_MAIL, false, address);
+    if ((config->smtp_username == NULL) != (config->smtp_password == NULL))
+        complain(loader, config->smtp_username == NULL ? "SMTP_USERNAME" : "SMTP_PASSWORD",
+                 SB_NEEDS_MAIL, false,
+                 "is not set, but the other of SMTP_USERNAME and SMTP_PASSWORD is; set both or "
+                 "none");
+    const char *missing = config->sales_email == NULL ? "SALES_EMAIL"
+                          : config->smtp_host == NULL ? "SMTP_HOST"
+                          : config->smtp_from == NULL ? "SMTP_FROM"
+                                                      : NULL;
+    if (missing != NULL)
+        complain(loader, missing, SB_NEEDS_MAIL, true,
+                 "is not set: leads are stored, but nobody is mailed; set SALES_EMAIL, SMTP_HOST "
+                 "and SMTP_FROM");
+}
+
 /* What no single row can tell. */
 static void check_together(struct loader *loader)
 {
@@ -518,6 +543,7 @@ static void check_together(struct loader *loader)
     if (config->turn_username != NULL && strchr(config->turn_username, ':') != NULL)
         complain(loader, "TURN_USERNAME", SB_NEEDS_TURN, false, "may not hold a colon");
     check_openai(loader);
+    check_mail(loader);
     if (!production && config->production_domain != NULL &&
         strcmp(config->production_domain, "localhost") != 0)
         complain(loader, "APP_ENV", SB_NEEDS_CORE, true,

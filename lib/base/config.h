@@ -27,7 +27,8 @@ enum sb_needs {
     SB_NEEDS_OPENAI = 1 << 6,
     SB_NEEDS_TICKETS = 1 << 7, /* signs or verifies what Switchboard issues itself */
     SB_NEEDS_VOICE = 1 << 8,   /* hears, thinks or speaks */
-    SB_NEEDS_ALL = (1 << 9) - 1
+    SB_NEEDS_MAIL = 1 << 9,    /* has mail to send */
+    SB_NEEDS_ALL = (1 << 10) - 1
 };
 
 /* The names of the bits of needs, lowest first, NULL at the end, as --describe prints them. */
@@ -103,6 +104,10 @@ struct sb_config {
     struct sb_spend budget_user, budget_visitor; /* of each, a day */
     int64_t budget_site_tokens;                  /* of all, a day; 0: unlimited */
     int64_t sessions_keep_days, usage_keep_days;
+    const char *smtp_host, *smtp_username, *smtp_password, *smtp_from, *sales_email;
+    int64_t smtp_port, leads_keep_days;
+    bool enable_cache;
+    int64_t chat_cache_ttl_s, chat_daily_quota;
     struct sb_rate_setting *rates;
     size_t rate_count;
     struct sb_arena *arena; /* owns everything above */

@@ -68,6 +68,8 @@ static const struct family {
     [SB_METRIC_STARTS] = {"switchboard_process_starts_total", "Starts of endpoints.", COUNTER},
     [SB_METRIC_START_TIME] = {"switchboard_process_start_time_seconds",
                               "When an endpoint's youngest process started.", GAUGE},
+    [SB_METRIC_CHAT_CACHE] = {"switchboard_chat_cache_total",
+                              "Chats answered with the cache: hit, shared, miss.", COUNTER},
     [SB_METRIC_DROPPED] = {"switchboard_metrics_dropped_total",
                            "Counts lost because the metrics file is full.", COUNTER},
 };

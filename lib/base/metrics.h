@@ -29,6 +29,7 @@ enum sb_metric {
     SB_METRIC_READY_CHECKS,      /* counter: check, outcome */
     SB_METRIC_STARTS,            /* counter: endpoint */
     SB_METRIC_START_TIME,        /* gauge in s since 1970: endpoint */
+    SB_METRIC_CHAT_CACHE,        /* counter: outcome */
     SB_METRIC_DROPPED,           /* counter: series that found no place */
     SB_METRIC__MAX
 };

@@ -118,6 +118,12 @@ SB_MUST_CHECK enum sb_error sb_request_write(struct sb_request *request, sb_db_c
  * live as long as the request. */
 SB_NONNULL_ALL void sb_request_explain(struct sb_request *request, const char *message);
 
+/* Charges the call to the client's address under another policy than the route's. limit 0: it is
+ * off. SB_E_RATE_LIMITED, to be returned by the handler before it writes: the answer names policy.
+ * SB_E_UNAVAILABLE: the counters cannot be reached. policy's name must live as long as the process. */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_request_charge(struct sb_request *request,
+                                                             const struct sb_rate_policy *policy);
+
 /* Refuses a field for what no table can say, such as a cursor that is none: to be returned by the
  * handler. Gives SB_E_VALIDATION_FAILED. field, code and message as in struct sb_field_error, alive
  * as long as the request; NULL for field (out of memory): SB_E_UNAVAILABLE. */

@@ -29,6 +29,7 @@ struct sb_pipeline {
     size_t param_count;
     unsigned allow; /* methods the path takes */
     char trace_id[SB_TRACE_ID_SIZE], address_text[46];
+    size_t rate_begin, rate_end; /* of the RateLimit lines in the head; 0: there are none */
     struct sb_address address;
     enum sb_origin_verdict origin;
     bool answered;            /* a step has given the whole answer: no handler */

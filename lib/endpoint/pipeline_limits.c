@@ -29,12 +29,25 @@ static void add_headers(struct sb_pipeline *p, const struct sb_rate_policy *poli
                         const struct sb_rate_state *state)
 {
     struct sb_response *response = &p->response;
+    p->rate_begin = response->head.length;
     sb_response_header_format(response, "RateLimit-Policy", "\"%s\";q=%lld;w=%lld", policy->name,
                               (long long)policy->limit, (long long)policy->window_s);
     sb_response_header_format(response, "RateLimit", "\"%s\";r=%lld;t=%lld", policy->name,
                               (long long)state->remaining, (long long)state->reset_s);
     if (!state->allowed)
         sb_response_header_format(response, "Retry-After", "%lld", (long long)state->retry_after_s);
+    p->rate_end = response->head.length;
+}
+
+/* Takes back what add_headers() has added. */
+static void drop_headers(struct sb_pipeline *p)
+{
+    struct sb_buf *head = &p->response.head;
+    if (p->rate_end == 0 || !sb_buf_ok(head))
+        return;
+    memmove(head->data + p->rate_begin, head->data + p->rate_end, head->length - p->rate_end + 1);
+    head->length -= p->rate_end - p->rate_begin;
+    p->rate_begin = p->rate_end = 0;
 }
 
 static enum sb_error refuse(struct sb_pipeline *p, const struct sb_rate_policy *policy)
@@ -115,4 +128,20 @@ enum sb_error sb_limit_refused(struct sb_pipeline *p, enum sb_error error)
         return SB_E_RATE_LIMITED;
     p->message = message;
     return error;
+}
+
+enum sb_error sb_request_charge(struct sb_request *request, const struct sb_rate_policy *policy)
+{
+    struct sb_pipeline *p = request->pipeline;
+    const char *subject = address_subject(p);
+    if (policy->limit == 0)
+        return SB_OK;
+    if (subject == NULL || !atomic_load(&p->worker->runtime->counters_ok))
+        return SB_E_UNAVAILABLE;
+    struct sb_rate_state state = sb_rate_limit_charge(policy, subject, request->now_ms);
+    if (state.allowed)
+        return SB_OK;
+    drop_headers(p);
+    add_headers(p, policy, &state);
+    return refuse(p, policy);
 }

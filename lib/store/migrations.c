@@ -156,8 +156,66 @@ static const char budgets[] = "CREATE TABLE usage ("
                               ") STRICT, WITHOUT ROWID;"
                               "CREATE INDEX reservations_live ON reservations (deadline);";
 
+/* What visitors leave, what staff do about it, and the mail that is still to be sent of it. */
+static const char leads[] =
+    "CREATE TABLE leads ("
+    "  id TEXT NOT NULL PRIMARY KEY,"
+    "  status TEXT NOT NULL"
+    "    CHECK (status IN ('new', 'contacted', 'qualified', 'closed', 'spam')),"
+    "  assignee TEXT,"
+    "  version INTEGER NOT NULL," /* counts the changes, from 1 */
+    "  created_at INTEGER NOT NULL,"
+    "  updated_at INTEGER NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  email TEXT NOT NULL,"
+    "  company TEXT,"
+    "  phone TEXT,"
+    "  source TEXT,"
+    "  message TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX leads_by_status ON leads (status, id);"
+    "CREATE INDEX leads_by_age ON leads (updated_at);"
+
+    "CREATE TABLE lead_events ("
+    "  seq INTEGER PRIMARY KEY,"
+    "  lead_id TEXT NOT NULL REFERENCES leads (id) ON DELETE CASCADE,"
+    "  at INTEGER NOT NULL,"
+    "  user_id TEXT NOT NULL,"
+    "  type TEXT NOT NULL CHECK (type IN ('status', 'assignee', 'note')),"
+    "  before TEXT,"
+    "  after TEXT"
+    ") STRICT;"
+    "CREATE INDEX lead_events_by_lead ON lead_events (lead_id, seq);"
+
+    "CREATE TABLE outbox ("
+    "  id TEXT NOT NULL PRIMARY KEY,"
+    "  lead_id TEXT REFERENCES leads (id) ON DELETE CASCADE,"
+    "  recipient TEXT NOT NULL,"
+    "  reply_to TEXT,"
+    "  subject TEXT NOT NULL,"
+    "  text TEXT NOT NULL,"
+    "  state TEXT NOT NULL CHECK (state IN ('queued', 'sent', 'failed')),"
+    "  attempts INTEGER NOT NULL DEFAULT 0,"
+    "  created_at INTEGER NOT NULL,"
+    "  due_at INTEGER NOT NULL,"
+    "  leased_until INTEGER NOT NULL DEFAULT 0," /* a sender has it */
+    "  sent_at INTEGER,"
+    "  problem TEXT," /* of the last attempt */
+    "  CHECK ((sent_at IS NOT NULL) = (state = 'sent'))"
+    ") STRICT;"
+    "CREATE INDEX outbox_queued ON outbox (due_at) WHERE state = 'queued';"
+    "CREATE INDEX outbox_by_lead ON outbox (lead_id);";
+
+static const char chat_cache[] =
+    "CREATE TABLE chat_cache ("
+    "  key TEXT NOT NULL PRIMARY KEY," /* SHA-256 of all that the reply depends on */
+    "  reply TEXT NOT NULL,"
+    "  expires_at INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX chat_cache_by_age ON chat_cache (expires_at);";
+
 const struct sb_migration sb_migrations[] = {
-    {1, people_and_threads}, {2, calls},    {3, service},
-    {4, realtime_calls},     {5, sessions}, {6, budgets},
+    {1, people_and_threads}, {2, calls},   {3, service}, {4, realtime_calls},
+    {5, sessions},           {6, budgets}, {7, leads},   {8, chat_cache},
 };
 const size_t sb_migration_count = SB_COUNT(sb_migrations);

@@ -38,6 +38,8 @@ function defaults(directory) {
         RATE_LIMIT_CALLS_JOIN: 'off', RATE_LIMIT_CALLS_END: 'off', RATE_LIMIT_THREADS: 'off',
         RATE_LIMIT_VISITOR: 'off', RATE_LIMIT_REALTIME_TOKEN: 'off', RATE_LIMIT_REALTIME_CALLS: 'off',
         RATE_LIMIT_REALTIME_HANGUP: 'off', RATE_LIMIT_SESSIONS: 'off', RATE_LIMIT_TRANSCRIPT: 'off',
+        RATE_LIMIT_LEADS: 'off', RATE_LIMIT_INBOX: 'off',
+        RATE_LIMIT_MARKETING_CHAT: 'off', CHAT_DAILY_QUOTA: '0',
     };
 }
 

@@ -1,0 +1,321 @@
+#include "endpoint/chat.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "http/sse.h"
+#include "store/chat_cache.h"
+#include "upstream/engines.h"
+#include "upstream/flights.h"
+#include "upstream/local.h"
+#include "upstream/receptionist.h"
+
+_Static_assert((int)SB_FLIGHT_TEXT_MAX >= (int)SB_VOICE_REPLY_MAX, "a reply fits in a flight");
+
+enum { OUTPUT_MAX = 64 * 1024, KEY_TEXT_MAX = 1024 * 1024 };
+
+struct chat {
+    struct sb_request *request;
+    struct sb_engines engines;
+    struct sb_voice voice;
+    const struct sb_voice_message *messages; /* the system's first */
+    size_t count;
+    const char *session_id;
+    const char *key;
+    bool events, begun; /* the form of the answer; an event has been sent */
+    const char *reply;
+    bool cached;
+};
+
+/* --- Output --- */
+
+static void add_text(struct sb_buf *out, const char *key, const char *text)
+{
+    sb_json_key(out, key);
+    sb_json_string(out, text);
+}
+
+static bool push(struct chat *chat, const char *data, size_t length)
+{
+    if (!chat->begun && chat->events)
+        sb_request_content_type(chat->request, "text/event-stream");
+    chat->begun = true;
+    return sb_request_write_body(chat->request, data, length) && sb_request_flush(chat->request);
+}
+
+/* data: one line of JSON. */
+static bool send_event(struct chat *chat, const char *name, const struct sb_buf *data)
+{
+    struct sb_buf event;
+    sb_buf_init(&event, NULL, 2 * OUTPUT_MAX);
+    if (sb_buf_ok(data))
+        sb_sse_write(&event, name, data->data, 0);
+    bool sent = sb_buf_ok(data) && sb_buf_ok(&event) && push(chat, event.data, event.length);
+    sb_buf_free(&event);
+    return sent;
+}
+
+static bool send_delta(void *context, const char *text, size_t length)
+{
+    struct chat *chat = context;
+    struct sb_buf data;
+    if (!chat->events)
+        return true;
+    sb_buf_init(&data, NULL, OUTPUT_MAX);
+    sb_json_open(&data, '{');
+    sb_json_key(&data, "text");
+    sb_json_string_n(&data, text, length);
+    sb_json_close(&data, '}');
+    bool sent = send_event(chat, "delta", &data);
+    sb_buf_free(&data);
+    return sent;
+}
+
+/* Called while nothing happens: keeps the connection alive, and sees whether the client is there.
+ */
+static bool tick(void *context)
+{
+    static const char ping[] = ": ping\n\n";
+    struct chat *chat = context;
+    if (chat->events && !push(chat, ping, sizeof ping - 1))
+        return false;
+    return !sb_request_gone(chat->request);
+}
+
+static void add_answer(const struct chat *chat, struct sb_buf *out)
+{
+    add_text(out, "reply", chat->reply);
+    add_text(out, "engine", chat->engines.thinking->name);
+    sb_json_key(out, "cached");
+    sb_json_bool(out, chat->cached);
+    if (chat->session_id != NULL)
+        add_text(out, "sessionId", chat->session_id);
+}
+
+static void add_error(struct sb_buf *out, enum sb_error error)
+{
+    const struct sb_error_info *info = sb_error_info(error);
+    sb_json_key(out, "error");
+    sb_json_open(out, '{');
+    add_text(out, "code", info->code);
+    add_text(out, "message", info->message);
+    sb_json_close(out, '}');
+}
+
+/* An error before the first event is an ordinary answer. */
+static enum sb_error tell(struct chat *chat, enum sb_error error)
+{
+    struct sb_buf out;
+    if (chat->voice.gone || (error != SB_OK && !chat->begun))
+        return error;
+    sb_buf_init(&out, chat->request->arena, OUTPUT_MAX);
+    sb_json_open(&out, '{');
+    if (!chat->events) {
+        sb_json_key(&out, "success");
+        sb_json_bool(&out, true);
+    }
+    if (error == SB_OK)
+        add_answer(chat, &out);
+    else
+        add_error(&out, error);
+    add_text(&out, "traceId", chat->request->trace_id);
+    sb_json_close(&out, '}');
+    bool sent = chat->events ? send_event(chat, error == SB_OK ? "done" : "error", &out)
+                             : sb_buf_ok(&out) && push(chat, out.data, out.length);
+    return error == SB_OK && !sent ? SB_E_UNAVAILABLE : error;
+}
+
+/* --- Where the reply comes from --- */
+
+static enum sb_error think(struct chat *chat)
+{
+    const struct sb_voice_engines engines = {.thinking = chat->engines.thinking,
+                                             .stage_ms =
+                                                 chat->request->config->voice_timeout_s * 1000};
+    const struct sb_voice_receiver receiver = {.delta = send_delta, .context = chat};
+    struct sb_voice_reply reply = {.text = ""};
+    enum sb_error error =
+        sb_voice_answer(&chat->voice, &engines, chat->messages, chat->count, &receiver, &reply);
+    chat->reply = reply.text;
+    return error == SB_OK && *reply.text == '\0' ? SB_E_UPSTREAM_ERROR : error;
+}
+
+/* A reply that is there as a whole. */
+static enum sb_error take_whole(struct chat *chat, const char *reply)
+{
+    chat->reply = reply;
+    chat->cached = true;
+    if (send_delta(chat, reply, strlen(reply)))
+        return SB_OK;
+    chat->voice.gone = true;
+    return SB_E_UNAVAILABLE;
+}
+
+static enum sb_error store_reply(struct sb_db_conn *tx, void *context)
+{
+    const struct chat *chat = context;
+    const struct sb_request *request = chat->request;
+    return sb_chat_cache_store(tx, chat->key, chat->reply,
+                               request->now_ms + request->config->chat_cache_ttl_s * 1000,
+                               SB_CHAT_CACHE_ROWS_MAX);
+}
+
+/* From the cache, or else from the engine into the cache. A cache that fails is none. */
+static enum sb_error read_through(struct chat *chat, bool *hit)
+{
+    struct sb_request *request = chat->request;
+    const char *reply;
+    *hit = sb_chat_cache_find(sb_request_reader(request), request->arena, chat->key,
+                              request->now_ms, &reply) == SB_OK;
+    if (*hit) {
+        chat->reply = reply;
+        return SB_OK;
+    }
+    sb_metrics_add(SB_METRIC_CHAT_CACHE, "outcome=\"miss\"", 1);
+    enum sb_error error = think(chat);
+    if (error == SB_OK && sb_request_write(request, store_reply, chat) != SB_OK)
+        SB_LOG(SB_LOG_WARN, "chat.not_cached", request->trace_id,
+               SB_LOG_TEXT("reason", "the database failed"));
+    return error;
+}
+
+static enum sb_error lead(struct chat *chat, struct sb_flight *flight)
+{
+    bool hit;
+    enum sb_error error = read_through(chat, &hit);
+    if (chat->voice.gone) /* no reason for those who follow to go */
+        sb_flight_abandon(flight);
+    else
+        sb_flight_land(flight, error, error == SB_OK ? chat->reply : "");
+    if (!hit)
+        return error;
+    sb_metrics_add(SB_METRIC_CHAT_CACHE, "outcome=\"hit\"", 1);
+    return take_whole(chat, chat->reply);
+}
+
+/* Until the flight is over. True: *error is how it ended; false: it was abandoned. */
+static bool follow(struct chat *chat, struct sb_flight *flight, int64_t deadline_us,
+                   enum sb_error *error)
+{
+    const char *reply = NULL;
+    enum sb_flight_state state;
+    while ((state = sb_flight_wait(flight, SB_VOICE_TICK_MS, chat->request->arena, error,
+                                   &reply)) == SB_FLIGHT_FLYING) {
+        chat->voice.gone = !tick(chat);
+        if (!chat->voice.gone && sb_clock_mono_us() < deadline_us)
+            continue;
+        sb_flight_leave(flight);
+        *error = chat->voice.gone ? SB_E_UNAVAILABLE : SB_E_UPSTREAM_TIMEOUT;
+        return true;
+    }
+    if (state == SB_FLIGHT_ABANDONED)
+        return false;
+    sb_metrics_add(SB_METRIC_CHAT_CACHE, "outcome=\"shared\"", 1);
+    if (reply == NULL)
+        *error = SB_E_UNAVAILABLE;
+    if (*error == SB_OK)
+        *error = take_whole(chat, reply);
+    return true;
+}
+
+static enum sb_error reply_to(struct chat *chat)
+{
+    const struct sb_config *config = chat->request->config;
+    int64_t deadline_us = sb_clock_mono_us() + config->voice_timeout_s * 1000000;
+    struct sb_flight *flight;
+    enum sb_error error;
+    bool hit;
+    if (!config->enable_cache)
+        return think(chat);
+    for (;;) {
+        switch (sb_flight_board(chat->key, &flight)) {
+        case SB_FLIGHT_LEADS:
+            return lead(chat, flight);
+        case SB_FLIGHT_FOLLOWS:
+            if (follow(chat, flight, deadline_us, &error))
+                return error;
+            break;
+        case SB_FLIGHT_ALONE:
+            error = read_through(chat, &hit);
+            return hit ? take_whole(chat, chat->reply) : error;
+        }
+    }
+}
+
+/* --- The turn --- */
+
+/* SHA-256 over all the reply depends on, as JSON, in which nothing runs into anything else. */
+static const char *key_of(const struct chat *chat)
+{
+    struct sb_arena *arena = chat->request->arena;
+    const struct sb_config *config = chat->request->config;
+    unsigned char digest[SB_SHA256_SIZE];
+    char *key = sb_arena_alloc(arena, SB_SHA256_HEX_SIZE);
+    struct sb_buf text;
+    sb_buf_init(&text, arena, KEY_TEXT_MAX);
+    sb_json_open(&text, '[');
+    sb_json_string(&text, chat->engines.thinking->name);
+    sb_json_string(&text, config->chat_model);
+    sb_json_int(&text, config->reply_tokens_max);
+    for (size_t i = 0; i < chat->count; i++) {
+        sb_json_int(&text, chat->messages[i].role);
+        sb_json_string(&text, chat->messages[i].text);
+    }
+    sb_json_close(&text, ']');
+    if (key == NULL || !sb_buf_ok(&text) || !sb_sha256(text.data, text.length, digest))
+        return NULL;
+    sb_hex(digest, sizeof digest, key);
+    return key;
+}
+
+/* Puts the receptionist's prompt before messages. */
+static enum sb_error set_messages(struct chat *chat, const struct sb_voice_message *messages,
+                                  size_t count)
+{
+    struct sb_arena *arena = chat->request->arena;
+    const struct sb_receptionist *receptionist = sb_local_receptionist(chat->request->config);
+    if (receptionist == NULL)
+        return SB_E_MISCONFIGURED;
+    struct sb_voice_message *all = sb_arena_alloc(arena, (count + 1) * sizeof *all);
+    if (all == NULL)
+        return SB_E_UNAVAILABLE;
+    all[0] =
+        (struct sb_voice_message){SB_VOICE_SYSTEM, sb_receptionist_prompt(receptionist, arena)};
+    memcpy(all + 1, messages, count * sizeof *all);
+    chat->messages = all;
+    chat->count = count + 1;
+    if (all[0].text != NULL)
+        chat->key = key_of(chat);
+    return chat->key == NULL ? SB_E_UNAVAILABLE : SB_OK;
+}
+
+enum sb_error sb_chat_answer(struct sb_request *request, const struct sb_voice_message *messages,
+                             size_t count, const char *session_id)
+{
+    const char *user = request->principal.user_id != NULL
+                           ? request->principal.user_id
+                           : sb_arena_printf(request->arena, "address:%s", request->address);
+    struct chat chat = {.request = request,
+                        .session_id = session_id,
+                        .events = request->accept != NULL &&
+                                  strstr(request->accept, "text/event-stream") != NULL,
+                        .voice = {.arena = request->arena,
+                                  .config = request->config,
+                                  .trace_id = request->trace_id,
+                                  .user_id = user,
+                                  .client_fd = request->client_fd,
+                                  .tick = tick}};
+    chat.voice.context = &chat;
+    enum sb_error error = sb_engines_choose(request->config, &chat.engines);
+    if (error == SB_OK)
+        error = set_messages(&chat, messages, count);
+    if (error == SB_OK && chat.engines.thinking != &sb_local_thinking)
+        error = sb_fetch_borrow(request->config, &chat.voice.session);
+    if (error != SB_OK)
+        return error;
+    error = tell(&chat, reply_to(&chat));
+    sb_fetch_return(chat.voice.session);
+    return error;
+}

@@ -1,0 +1,378 @@
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/call.h"
+#include "http/cursor.h"
+
+#define ORIGIN "https://www.example.com"
+
+static struct call_site site;
+
+static void setup(void)
+{
+    call_site_prepare(&site);
+    setenv("ALLOWED_ORIGINS", ORIGIN, 1);
+    setenv("RATE_LIMIT_LEADS", "off", 1);
+    setenv("RATE_LIMIT_INBOX", "off", 1);
+}
+
+static void setup_open(void)
+{
+    setup();
+    call_site_open(&site, &sb_endpoint);
+}
+
+static void teardown(void)
+{
+    call_site_close(&site);
+}
+
+TestSuite(marketing_leads, .init = setup_open, .fini = teardown);
+TestSuite(marketing_mail, .init = setup, .fini = teardown);
+TestSuite(marketing_inbox, .init = setup_open, .fini = teardown);
+
+#define SEND(...) call_send(&site, &(struct call){__VA_ARGS__})
+#define FROM_SITE CALL_PARAMS("HTTP_ORIGIN=" ORIGIN)
+
+static const struct call_answer *leave(const char *body)
+{
+    return SEND(.target = "/api/marketing/leads", .body = body, .params = FROM_SITE);
+}
+
+static const char *lead_with(const char *members)
+{
+    return sb_arena_printf(site.memory,
+                           "{\"name\":\"Ann\",\"email\":\"ann@example.com\","
+                           "\"message\":\"Call me\"%s}",
+                           members);
+}
+
+/* A new lead's id. */
+static const char *lead(const char *members)
+{
+    const struct call_answer *answer = leave(lead_with(members));
+    cr_assert_eq(answer->status, 201, "%s", answer->body);
+    return call_text(answer, "lead.id");
+}
+
+static const char *staff(void)
+{
+    return call_token_as(&site, "sam", "staff");
+}
+
+static const struct call_answer *get(const char *target)
+{
+    return SEND(.target = target, .token = staff());
+}
+
+static const struct call_answer *patch(const char *id, const char *body)
+{
+    return SEND(.method = "PATCH", .token = staff(), .body = body,
+                .target = sb_arena_printf(site.memory, "/api/marketing/inbox/%s", id));
+}
+
+static const struct call_answer *show(const char *id)
+{
+    return get(sb_arena_printf(site.memory, "/api/marketing/inbox/%s", id));
+}
+
+static void expect_error(const struct call_answer *answer, int status, const char *code)
+{
+    cr_assert_eq(answer->status, status, "%d %s", answer->status, answer->body);
+    cr_assert_str_eq(call_text(answer, "error.code"), code, "%s", answer->body);
+}
+
+static void expect_field(const struct call_answer *answer, const char *field, const char *code)
+{
+    expect_error(answer, 400, "validation_failed");
+    cr_assert_str_eq(call_text(answer, "error.fields.0.field"), field, "%s", answer->body);
+    cr_assert_str_eq(call_text(answer, "error.fields.0.code"), code, "%s", answer->body);
+}
+
+static size_t length(const struct call_answer *answer, const char *path)
+{
+    return json_array_size(call_json(answer, path));
+}
+
+/* POST /leads */
+
+Test(marketing_leads, a_lead_is_stored_and_the_visitor_is_told_its_id_alone)
+{
+    const struct call_answer *answer =
+        leave(lead_with(",\"company\":\"Example\",\"phone\":\"+49 (30) 123-4\",\"source\":\"/\""));
+    cr_assert_eq(answer->status, 201, "%s", answer->body);
+    cr_assert_eq(strncmp(call_text(answer, "lead.id"), "lead_", 5), 0);
+    cr_assert_not_null(call_text(answer, "lead.createdAt"));
+    cr_assert_eq(json_object_size(call_json(answer, "lead")), 2);
+    cr_assert_eq(call_count(&site, "SELECT count(*) FROM leads WHERE name = 'Ann' AND email = "
+                                   "'ann@example.com' AND message = 'Call me' AND company = "
+                                   "'Example' AND phone = '+49 (30) 123-4' AND source = '/' AND "
+                                   "status = 'new' AND version = 1"),
+                 1);
+    cr_assert(call_file_has(&site, "log/audit.log", call_text(answer, "lead.id")));
+    cr_assert_not(call_file_has(&site, "log/audit.log", "ann@example.com"));
+    cr_assert_not(call_file_has(&site, "log/switchboard.log", "ann@example.com"));
+}
+
+Test(marketing_leads, a_page_of_another_site_leaves_none)
+{
+    const char *body = lead_with("");
+    expect_error(SEND(.target = "/api/marketing/leads", .body = body), 403, "origin_denied");
+    expect_error(SEND(.target = "/api/marketing/leads", .body = body,
+                      .params = CALL_PARAMS("HTTP_ORIGIN=https://evil.example")),
+                 403, "origin_denied");
+    cr_assert_eq(call_count(&site, "SELECT count(*) FROM leads"), 0);
+}
+
+Test(marketing_leads, what_is_wrong_is_said_and_nothing_stored)
+{
+    static const struct {
+        const char *body, *field, *code;
+    } rows[] = {
+        {"{\"email\":\"a@b.c\",\"message\":\"m\"}", "name", "required"},
+        {"{\"name\":\"A\",\"message\":\"m\"}", "email", "required"},
+        {"{\"name\":\"A\",\"email\":\"a@b.c\"}", "message", "required"},
+        {"{\"name\":\"\",\"email\":\"a@b.c\",\"message\":\"m\"}", "name", "too_short"},
+        {"{\"name\":\"A\",\"email\":\"a@b\",\"message\":\"m\"}", "email", "format"},
+        {"{\"name\":\"A\",\"email\":\"a@b.c\\r\\nBcc: eve@b.c\",\"message\":\"m\"}", "email",
+         "format"},
+        {"{\"name\":\"A\\r\\nBcc: eve@b.c\",\"email\":\"a@b.c\",\"message\":\"m\"}", "name",
+         "format"},
+        {"{\"name\":\"A\\u0085\",\"email\":\"a@b.c\",\"message\":\"m\"}", "name", "format"},
+        {"{\"name\":\"A\",\"email\":\"a@b.c\",\"message\":\"m\\u0007\"}", "message", "format"},
+        {"{\"name\":\"A\",\"email\":\"a@b.c\",\"message\":\"m\",\"company\":\"\\u007f\"}",
+         "company", "format"},
+        {"{\"name\":\"A\",\"email\":\"a@b.c\",\"message\":\"m\",\"source\":\"\\n\"}", "source",
+         "format"},
+        {"{\"name\":\"A\",\"email\":\"a@b.c\",\"message\":\"m\",\"phone\":\"call me\"}", "phone",
+         "format"},
+        {"{\"name\":\"A\",\"email\":\"a@b.c\",\"message\":\"m\",\"website\":\"x\"}", "website",
+         "too_long"},
+        {"{\"name\":\"A\",\"email\":\"a@b.c\",\"message\":\"m\",\"status\":\"closed\"}", "status",
+         "unknown"},
+    };
+    for (size_t i = 0; i < SB_COUNT(rows); i++)
+        expect_field(leave(rows[i].body), rows[i].field, rows[i].code);
+    cr_assert_eq(call_count(&site, "SELECT count(*) FROM leads"), 0);
+}
+
+#define NAMED "{\"name\":\"%s\",\"email\":\"a@b.c\",\"message\":\"m\"}"
+Test(marketing_leads, lengths_are_counted_in_characters)
+{
+    char name[2 * 201 + 1];
+    for (size_t i = 0; i < 201; i++)
+        memcpy(name + 2 * i, "\xc3\xa4", 2);
+    name[400] = '\0';
+    cr_assert_eq(leave(sb_arena_printf(site.memory, NAMED, name))->status, 201);
+    name[400] = '\xc3';
+    name[402] = '\0';
+    expect_field(leave(sb_arena_printf(site.memory, NAMED, name)), "name", "too_long");
+}
+
+Test(marketing_leads, a_message_may_have_lines_and_the_trap_may_be_sent_empty)
+{
+    const struct call_answer *answer =
+        leave("{\"name\":\"A\",\"email\":\"a@b.c\",\"message\":\"m\\r\\n\\tn\",\"website\":\"\"}");
+    cr_assert_eq(answer->status, 201, "%s", answer->body);
+}
+
+Test(marketing_leads, an_idempotency_key_leaves_one_lead)
+{
+    const struct call call = {.target = "/api/marketing/leads",
+                              .body = lead_with(""),
+                              .params =
+                                  CALL_PARAMS("HTTP_ORIGIN=" ORIGIN, "HTTP_IDEMPOTENCY_KEY=k")};
+    const struct call_answer *one = call_send(&site, &call), *two = call_send(&site, &call);
+    cr_assert_eq(two->status, 201);
+    cr_assert_not_null(call_header(two, "Idempotent-Replayed"));
+    cr_assert(json_equal(call_json(one, "lead"), call_json(two, "lead")));
+    cr_assert_eq(call_count(&site, "SELECT count(*) FROM leads"), 1);
+}
+
+/* The mail to sales */
+
+Test(marketing_mail, a_lead_and_its_mail_are_stored_together)
+{
+    setenv("SALES_EMAIL", "sales@example.com", 1);
+    setenv("SMTP_HOST", "smtp.example.com", 1);
+    setenv("SMTP_FROM", "switchboard@example.com", 1);
+    call_site_open(&site, &sb_endpoint);
+    const char *id = lead("");
+    cr_assert_eq(call_count(&site, sb_arena_printf(site.memory,
+                                                   "SELECT count(*) FROM outbox WHERE lead_id = "
+                                                   "'%s' AND recipient = 'sales@example.com' AND "
+                                                   "reply_to = 'ann@example.com' AND subject = "
+                                                   "'New lead: Ann' AND text LIKE '%%Call me%%' "
+                                                   "AND state = 'queued'",
+                                                   id)),
+                 1);
+}
+
+Test(marketing_mail, without_a_mail_server_leads_are_stored_and_no_mail_is)
+{
+    setenv("SALES_EMAIL", "sales@example.com", 1);
+    call_site_open(&site, &sb_endpoint);
+    lead("");
+    cr_assert_eq(call_count(&site, "SELECT count(*) FROM leads"), 1);
+    cr_assert_eq(call_count(&site, "SELECT count(*) FROM outbox"), 0);
+}
+
+/* The inbox */
+
+Test(marketing_inbox, is_for_staff_alone)
+{
+    const char *id = lead("");
+    const char *target = sb_arena_printf(site.memory, "/api/marketing/inbox/%s", id);
+    const char *const targets[] = {"/api/marketing/inbox", target};
+    for (size_t i = 0; i < SB_COUNT(targets); i++) {
+        expect_error(SEND(.target = targets[i]), 401, "unauthenticated");
+        expect_error(SEND(.target = targets[i], .token = call_token(&site, "ann")), 403,
+                     "forbidden");
+        expect_error(SEND(.target = targets[i], .token = call_token_as(&site, "bot", "service")),
+                     403, "forbidden");
+    }
+    expect_error(SEND(.method = "PATCH", .target = target, .token = call_token(&site, "ann"),
+                      .body = "{\"status\":\"spam\"}"),
+                 403, "forbidden");
+    cr_assert_eq(call_count(&site, "SELECT count(*) FROM leads WHERE status = 'new'"), 1);
+}
+
+Test(marketing_inbox, lists_leads_with_all_that_was_left_newest_first)
+{
+    const char *one = lead(",\"company\":\"Example\""), *two = lead("");
+    const struct call_answer *answer = get("/api/marketing/inbox");
+    cr_assert_eq(answer->status, 200, "%s", answer->body);
+    cr_assert_eq(length(answer, "leads"), 2);
+    cr_assert(strcmp(one, two) != 0);
+    size_t at = strcmp(call_text(answer, "leads.0.id"), one) == 0 ? 0 : 1;
+    const char *path = sb_arena_printf(site.memory, "leads.%zu.company", at);
+    cr_assert_str_eq(call_text(answer, path), "Example");
+    cr_assert_str_eq(call_text(answer, "leads.0.email"), "ann@example.com");
+    cr_assert_str_eq(call_text(answer, "leads.0.status"), "new");
+    cr_assert(json_is_null(call_json(answer, "leads.0.assignee")));
+    cr_assert(json_is_null(call_json(answer, "nextCursor")));
+    cr_assert_gt(strcmp(call_text(answer, "leads.0.id"), call_text(answer, "leads.1.id")), 0);
+}
+
+Test(marketing_inbox, goes_page_by_page)
+{
+    for (int i = 0; i < 3; i++)
+        lead("");
+    const struct call_answer *first = get("/api/marketing/inbox?limit=2");
+    cr_assert_eq(length(first, "leads"), 2);
+    const struct call_answer *rest = get(sb_arena_printf(
+        site.memory, "/api/marketing/inbox?limit=2&cursor=%s", call_text(first, "nextCursor")));
+    cr_assert_eq(length(rest, "leads"), 1, "%s", rest->body);
+    cr_assert(json_is_null(call_json(rest, "nextCursor")));
+    cr_assert_lt(strcmp(call_text(rest, "leads.0.id"), call_text(first, "leads.1.id")), 0);
+    expect_field(get("/api/marketing/inbox?cursor=x"), "cursor", "format");
+    const char *foreign = sb_cursor_make(site.memory, "threads", "t1");
+    expect_field(get(sb_arena_printf(site.memory, "/api/marketing/inbox?cursor=%s", foreign)),
+                 "cursor", "format");
+}
+
+Test(marketing_inbox, filters_by_status_assignee_and_text)
+{
+    const char *one = lead(",\"company\":\"50% off_\""), *two = lead("");
+    cr_assert_eq(patch(one, "{\"status\":\"closed\",\"assignee\":\"sam\"}")->status, 200);
+    static const struct {
+        const char *query;
+        bool one, two;
+    } rows[] = {{"status=closed", true, false},
+                {"status=new", false, true},
+                {"assignee=sam", true, false},
+                {"assignee=eve", false, false},
+                {"q=0%25%20OFF_", true, false},
+                {"q=%25", true, false},
+                {"q=_", true, false},
+                {"q=EXAMPLE.com", true, true},
+                {"q=call", true, true},
+                {"q=nobody", false, false},
+                {"status=new&q=_", false, false}};
+    for (size_t i = 0; i < SB_COUNT(rows); i++) {
+        const struct call_answer *answer =
+            get(sb_arena_printf(site.memory, "/api/marketing/inbox?%s", rows[i].query));
+        cr_assert_eq(answer->status, 200, "%s: %s", rows[i].query, answer->body);
+        cr_expect_eq(strstr(answer->body, one) != NULL, rows[i].one, "%s", rows[i].query);
+        cr_expect_eq(strstr(answer->body, two) != NULL, rows[i].two, "%s", rows[i].query);
+    }
+    expect_field(get("/api/marketing/inbox?status=old"), "status", "not_allowed");
+    expect_field(get("/api/marketing/inbox?limit=101"), "limit", "out_of_range");
+}
+
+Test(marketing_inbox, a_change_is_kept_with_who_and_what)
+{
+    const char *id = lead("");
+    const struct call_answer *answer =
+        patch(id, "{\"status\":\"contacted\",\"assignee\":\"eve\",\"note\":\"Rang\\nher\"}");
+    cr_assert_eq(answer->status, 200, "%s", answer->body);
+    cr_assert_str_eq(call_text(answer, "lead.status"), "contacted");
+    cr_assert_str_eq(call_text(answer, "lead.assignee"), "eve");
+    cr_assert_eq(call_number(answer, "lead.version"), 2);
+    answer = show(id);
+    cr_assert_eq(answer->status, 200, "%s", answer->body);
+    cr_assert_str_eq(call_text(answer, "lead.status"), "contacted");
+    cr_assert_eq(length(answer, "history"), 3);
+    cr_assert_str_eq(call_text(answer, "history.0.type"), "status");
+    cr_assert_str_eq(call_text(answer, "history.0.from"), "new");
+    cr_assert_str_eq(call_text(answer, "history.0.to"), "contacted");
+    cr_assert_str_eq(call_text(answer, "history.0.by"), "sam");
+    cr_assert_str_eq(call_text(answer, "history.1.type"), "assignee");
+    cr_assert(json_is_null(call_json(answer, "history.1.from")));
+    cr_assert_str_eq(call_text(answer, "history.1.to"), "eve");
+    cr_assert_str_eq(call_text(answer, "history.2.type"), "note");
+    cr_assert_str_eq(call_text(answer, "history.2.to"), "Rang\nher");
+    cr_assert(call_file_has(&site, "log/audit.log", "leads.change"));
+    cr_assert_not(call_file_has(&site, "log/audit.log", "Rang"));
+}
+
+Test(marketing_inbox, what_is_as_it_was_is_no_change)
+{
+    const char *id = lead("");
+    cr_assert_eq(call_number(patch(id, "{\"status\":\"new\",\"assignee\":\"\"}"), "lead.version"),
+                 1);
+    cr_assert_eq(length(show(id), "history"), 0);
+}
+
+Test(marketing_inbox, an_assignee_is_taken_off)
+{
+    const char *id = lead("");
+    cr_assert_eq(patch(id, "{\"assignee\":\"eve\"}")->status, 200);
+    const struct call_answer *answer = patch(id, "{\"assignee\":\"\"}");
+    cr_assert(json_is_null(call_json(answer, "lead.assignee")), "%s", answer->body);
+    cr_assert_str_eq(call_text(show(id), "history.1.from"), "eve");
+}
+
+Test(marketing_inbox, a_change_of_an_older_version_is_a_conflict)
+{
+    const char *id = lead("");
+    cr_assert_eq(patch(id, "{\"status\":\"spam\",\"version\":1}")->status, 200);
+    expect_error(patch(id, "{\"status\":\"closed\",\"version\":1}"), 409, "conflict");
+    cr_assert_str_eq(call_text(show(id), "lead.status"), "spam");
+    cr_assert_eq(patch(id, "{\"status\":\"closed\",\"version\":2}")->status, 200);
+}
+
+Test(marketing_inbox, a_lead_has_a_limited_history)
+{
+    const char *id = lead("");
+    for (int i = 0; i < 500; i++)
+        cr_assert_eq(patch(id, "{\"note\":\"n\"}")->status, 200);
+    expect_error(patch(id, "{\"note\":\"n\"}"), 409, "conflict");
+    cr_assert_eq(length(show(id), "history"), 500);
+    cr_assert_eq(call_number(show(id), "lead.version"), 501);
+}
+
+Test(marketing_inbox, what_cannot_be_is_refused)
+{
+    const char *id = lead("");
+    expect_field(patch(id, "{}"), "status", "required");
+    expect_field(patch(id, "{\"status\":\"old\"}"), "status", "not_allowed");
+    expect_field(patch(id, "{\"assignee\":\"a\\u0001\"}"), "assignee", "format");
+    expect_field(patch(id, "{\"note\":\"\"}"), "note", "too_short");
+    expect_field(patch(id, "{\"note\":\"\\u001b[2J\"}"), "note", "format");
+    expect_field(patch(id, "{\"version\":0}"), "version", "out_of_range");
+    expect_error(patch("lead_none", "{\"status\":\"spam\"}"), 404, "not_found");
+    expect_error(show("lead_none"), 404, "not_found");
+    cr_assert_eq(length(show(id), "history"), 0);
+}
