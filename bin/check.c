@@ -223,6 +223,16 @@ static void check_directory(struct report *report, const char *variable, const c
                    strerror(errno));
 }
 
+/* Not a problem of the configuration itself: a site may want no mail. */
+static void check_mail(struct report *report, const struct sb_config *config)
+{
+    if ((tree.needs & SB_NEEDS_MAIL) != 0 && config->sales_email == NULL &&
+        config->smtp_host == NULL && config->smtp_from == NULL)
+        add(report, "SALES_EMAIL", true,
+            "is not set: leads are stored, but nobody is mailed; set SALES_EMAIL, SMTP_HOST and "
+            "SMTP_FROM");
+}
+
 static void check_env_file(struct report *report)
 {
     const char *path = getenv("SWITCHBOARD_ENV");
@@ -337,6 +347,7 @@ static int run(struct report *report, const char *cgi_bin)
     for (; problems != NULL; problems = problems->next)
         add(report, problems->variable, problems->warning, problems->message);
     check_rates(report, config);
+    check_mail(report, config);
     check_env_file(report);
     if (owner) {
         check_directory(report, "STATE_DIR", config->state_dir);

@@ -4,7 +4,8 @@
 #include "doctor.h"
 
 /* A unit test holds this list against cron/switchboard. */
-const char *const doctor_cron_verbs[] = {"clean", "jwks refresh", "realtime reap", NULL};
+const char *const doctor_cron_verbs[] = {"clean", "jwks refresh", "outbox send", "realtime reap",
+                                         NULL};
 
 enum { WORDS_MAX = 64 };
 

@@ -25,14 +25,17 @@ struct sending {
     struct sb_outbox_mail mail;
     const char *problem;
     const char *trace_id;
+    bool claimed;
     int64_t began_ms, sent, failed;
 };
 
 static enum sb_error claim(struct sb_db_conn *tx, void *context)
 {
     struct sending *sending = context;
-    return sb_outbox_claim(tx, sending->arena, sending->began_ms, sb_clock_now_ms(),
-                           &sending->mail);
+    enum sb_error error =
+        sb_outbox_claim(tx, sending->arena, sending->began_ms, sb_clock_now_ms(), &sending->mail);
+    sending->claimed = error == SB_OK;
+    return error == SB_E_NOT_FOUND ? SB_OK : error;
 }
 
 static enum sb_error conclude(struct sb_db_conn *tx, void *context)
@@ -47,7 +50,7 @@ static enum sb_error send_one(struct sending *sending)
     struct sb_db *db = sending->command->db;
     const struct sb_config *config = sending->command->config;
     enum sb_error error = sb_db_write(db, claim, sending, SB_DB_WRITE_DEADLINE_MS);
-    if (error != SB_OK)
+    if (error != SB_OK || !sending->claimed)
         return error;
     const struct sb_outbox_mail *mail = &sending->mail;
     const struct sb_mail message = {.id = mail->id,
@@ -80,11 +83,12 @@ static int send_due(struct command *command, struct sb_arena *arena)
         .command = command, .arena = arena, .trace_id = trace_id, .began_ms = sb_clock_now_ms()};
     int64_t deadline_us = sb_clock_mono_us() + run_us;
     enum sb_error error = SB_OK;
-    while (error == SB_OK && sb_clock_mono_us() < deadline_us) {
+    sending.claimed = true;
+    while (error == SB_OK && sending.claimed && sb_clock_mono_us() < deadline_us) {
         sb_arena_reset(arena);
         error = send_one(&sending);
     }
-    int status = outcome(error == SB_E_NOT_FOUND ? SB_OK : error, "the database");
+    int status = outcome(error, "the database");
     printf("%" PRId64 " mails sent, %" PRId64 " failed\n", sending.sent, sending.failed);
     return sending.failed > 0 ? VERB_FAILED : status;
 }

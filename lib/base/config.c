@@ -521,7 +521,9 @@ static void check_mail(struct loader *loader)
                           : config->smtp_host == NULL ? "SMTP_HOST"
                           : config->smtp_from == NULL ? "SMTP_FROM"
                                                       : NULL;
-    if (missing != NULL)
+    bool any =
+        config->sales_email != NULL || config->smtp_host != NULL || config->smtp_from != NULL;
+    if (any && missing != NULL)
         complain(loader, missing, SB_NEEDS_MAIL, true,
                  "is not set: leads are stored, but nobody is mailed; set SALES_EMAIL, SMTP_HOST "
                  "and SMTP_FROM");

@@ -49,7 +49,7 @@ static bool push(struct chat *chat, const char *data, size_t length)
 static bool send_event(struct chat *chat, const char *name, const struct sb_buf *data)
 {
     struct sb_buf event;
-    sb_buf_init(&event, NULL, 2 * OUTPUT_MAX);
+    sb_buf_init(&event, NULL, (size_t)2 * OUTPUT_MAX);
     if (sb_buf_ok(data))
         sb_sse_write(&event, name, data->data, 0);
     bool sent = sb_buf_ok(data) && sb_buf_ok(&event) && push(chat, event.data, event.length);

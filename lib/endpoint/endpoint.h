@@ -120,7 +120,8 @@ SB_NONNULL_ALL void sb_request_explain(struct sb_request *request, const char *m
 
 /* Charges the call to the client's address under another policy than the route's. limit 0: it is
  * off. SB_E_RATE_LIMITED, to be returned by the handler before it writes: the answer names policy.
- * SB_E_UNAVAILABLE: the counters cannot be reached. policy's name must live as long as the process. */
+ * SB_E_UNAVAILABLE: the counters cannot be reached. policy's name must live as long as the process.
+ */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_request_charge(struct sb_request *request,
                                                              const struct sb_rate_policy *policy);
 

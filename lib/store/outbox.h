@@ -39,7 +39,8 @@ sb_outbox_add(struct sb_db_conn *tx, const struct sb_outbox_mail *mail, int64_t 
 
 /* Inside a closure: takes the mail that has been due longest and begins an attempt, which is
  * counted now, so that a sender that dies has used it. Nobody else gets the mail for
- * SB_OUTBOX_LEASE_MS. due_by_ms: one due later is left alone. SB_E_NOT_FOUND: there is none. */
+ * SB_OUTBOX_LEASE_MS. due_by_ms: one due later is left alone. SB_E_NOT_FOUND: there is
+ * none; the closure had better succeed all the same, which keeps what is found to have failed. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_outbox_claim(struct sb_db_conn *tx,
                                                            struct sb_arena *arena,
                                                            int64_t due_by_ms, int64_t now_ms,

@@ -281,3 +281,32 @@ Test(config_problems, an_unknown_variable_of_the_file_is_a_warning_that_names_it
     cr_expect_null(base_problems->next);
     cr_expect_null(sb_config_blocking(base_problems, SB_NEEDS_ALL));
 }
+
+Test(config_problems, mail_needs_addresses_an_account_whole_or_none_and_all_it_is_made_of)
+{
+    static const struct {
+        const char *file, *variable;
+        bool warning;
+    } rows[] = {
+        {"SALES_EMAIL=sales\nSMTP_HOST=m.b.c\nSMTP_FROM=f@b.c\n", "SALES_EMAIL", false},
+        {"SALES_EMAIL=s@b.c\nSMTP_HOST=m.b.c\nSMTP_FROM=\"F <f@b.c>\"\n", "SMTP_FROM", false},
+        {"SALES_EMAIL=s@b.c\nSMTP_HOST=m.b.c\nSMTP_FROM=f@b.c\nSMTP_USERNAME=u\n", "SMTP_PASSWORD",
+         false},
+        {"SALES_EMAIL=s@b.c\nSMTP_HOST=m.b.c\nSMTP_FROM=f@b.c\nSMTP_PASSWORD=p\n", "SMTP_USERNAME",
+         false},
+        {"SALES_EMAIL=s@b.c\nSMTP_FROM=f@b.c\n", "SMTP_HOST", true},
+        {"SMTP_HOST=m.b.c\nSMTP_FROM=f@b.c\n", "SALES_EMAIL", true},
+        {"SALES_EMAIL=s@b.c\nSMTP_HOST=m.b.c\n", "SMTP_FROM", true},
+    };
+    for (size_t i = 0; i < SB_COUNT(rows); i++) {
+        base_config_load(rows[i].file, SB_NEEDS_MAIL);
+        cr_assert_not_null(base_problems, "%s", rows[i].file);
+        cr_expect_str_eq(base_problems->variable, rows[i].variable, "%s", rows[i].file);
+        cr_expect_eq(base_problems->warning, rows[i].warning, "%s", rows[i].file);
+        cr_expect_null(base_problems->next, "%s", rows[i].file);
+    }
+    base_config_load("SALES_EMAIL=s@b.c\nSMTP_HOST=m.b.c\nSMTP_FROM=f@b.c\n", SB_NEEDS_MAIL);
+    cr_expect_null(base_problems);
+    base_config_load("", SB_NEEDS_MAIL);
+    cr_expect_null(base_problems);
+}
