@@ -190,4 +190,19 @@ describe('the page', { concurrency: 4 }, () => {
         });
 });
 
+test('the pages have their headers, what is missing too, and the API its own', async () => {
+    for (const [target, status] of [['/', 200], ['/switchboard.js', 200], ['/switchboard/sse.js', 200], ['/none', 404]]) {
+        const response = await fetch(server.base + target, { headers: { Connection: 'close' } });
+        await response.text();
+        assert.equal(response.status, status, target);
+        assert.match(response.headers.get('content-security-policy'), /^default-src 'none'; script-src 'self'; /);
+        assert.equal(response.headers.get('permissions-policy'), 'microphone=(self)');
+        assert.equal(response.headers.get('x-content-type-options'), 'nosniff');
+        assert.equal(response.headers.get('cache-control'), 'no-cache');
+        assert.equal(status !== 200 || response.headers.has('etag'), true, target);
+    }
+    const api = await server.call('/api/health'); // whose headers the contract judges
+    assert.notEqual(api.header('permissions-policy'), 'microphone=(self)');
+});
+
 ends(server, closed);

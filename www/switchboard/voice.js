@@ -91,7 +91,8 @@ function bytesOf(base64) {
 /**
  * Plays clauses of speech one after the other: each is decoded as soon as it is there in whole, and
  * starts with the sample after the last one of the clause before. Make one for the page, call
- * unlock() in a user's gesture, reset() before each turn.
+ * unlock() in a user's gesture, reset() before each turn. Events: `clause` (at and durationS, by the
+ * audio clock) when one is scheduled, `idle` when there is silence again.
  */
 export class Player extends EventTarget {
     #context = null;
@@ -111,7 +112,7 @@ export class Player extends EventTarget {
 
     /** Browsers let a page play sound only after a gesture: call this in the handler of one. */
     unlock() {
-        this.#context ??= new AudioContext();
+        this.#context ??= new globalThis.AudioContext();
         if (this.#context.state === 'suspended') this.#context.resume().catch(() => {});
     }
 
@@ -168,7 +169,7 @@ export class Player extends EventTarget {
             if (!this.speaking) this.dispatchEvent(new Event('idle'));
         };
         source.start(at);
-        this.dispatchEvent(new CustomEvent('clause', { detail: { at, durationS: buffer.duration } }));
+        this.dispatchEvent(Object.assign(new Event('clause'), { at, durationS: buffer.duration }));
     }
 
     /** Resolves when all that was added has been decoded and played, or reset() was called. */

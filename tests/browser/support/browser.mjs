@@ -20,11 +20,11 @@ export function speech(text) {
     return { file, seconds: statSync(file).size / (2 * RATE_HZ) };
 }
 
-/** Fails where there is no /usr/bin/chromium. file is what the microphone hears, again and again. */
+/** Fails where there is no /usr/bin/chromium. file is what each page's microphone hears, once. */
 export const launch = (file) => chromium.launch({
     executablePath: '/usr/bin/chromium',
     args: ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
-           `--use-file-for-fake-audio-capture=${file}`, ...(process.getuid() === 0 ? ['--no-sandbox'] : [])],
+           `--use-file-for-fake-audio-capture=${file}%noloop`, ...(process.getuid() === 0 ? ['--no-sandbox'] : [])],
 });
 
 /**

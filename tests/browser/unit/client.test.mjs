@@ -77,9 +77,15 @@ test('a 401 is answered with another token once, and then given to the caller', 
 });
 
 test('a 401 to a token that another request has renewed already renews nothing', async () => {
-    const all = client((url, init, n) => (n <= 2 ? refusal(401, 'unauthenticated') : answer(200)),
-                       { getToken: tokens(() => all.clock, 600000) });
-    await Promise.all([all.board.json('/api/a'), all.board.json('/api/b')]);
+    let refuseSlow;
+    const all = client((url, init, n) => {
+        if (n === 1) return new Promise((resolve) => { refuseSlow = () => resolve(refusal(401, 'unauthenticated')); });
+        return n === 2 ? refusal(401, 'unauthenticated') : answer(200);
+    }, { getToken: tokens(() => all.clock, 600000) });
+    const slow = all.board.json('/api/slow');
+    await all.board.json('/api/fast');
+    refuseSlow();
+    await slow;
     assert.deepEqual(all.calls.map(({ token }) => token), ['first', 'first', 'second', 'second']);
 });
 

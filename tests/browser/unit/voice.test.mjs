@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { load } from '../support/www.mjs';
 
-const { Switchboard } = await load('switchboard.js');
+const { Player, Switchboard } = await load('switchboard.js');
 
 const event = (type, data) => `event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
 const PIECE = { clause: 0, format: 'audio/wav', data: 'AAAA', last: true };
@@ -77,4 +77,112 @@ test('a turn that is aborted falls silent, and tells nothing more', async () => 
     });
     assert.equal(error.message, 'enough');
     assert.deepEqual(calls, ['reset', 'reset']);
+});
+
+/** An audio context at second 10 that decodes a clause to as many seconds as it has bytes, when told. */
+function audio() {
+    const context = { decodes: [], sources: [], currentTime: 10, state: 'running' };
+    context.decodeAudioData = (bytes) => new Promise((resolve, reject) => {
+        context.decodes.push({ bytes: Buffer.from(bytes).toString(),
+                               ready: () => resolve({ duration: bytes.byteLength }), bad: () => reject(new Error('bad')) });
+    });
+    context.createBufferSource = () => {
+        const source = { connect() {}, start(at) { this.at = at; }, stop() { this.stopped = true; } };
+        context.sources.push(source);
+        return source;
+    };
+    globalThis.AudioContext = function AudioContext() { return context; };
+    return context;
+}
+
+const piece = (clause, text, last = true) => ({ clause, data: btoa(text), last });
+/** Until everything that can happen without us has: reading a Blob takes some turns of the loop. */
+async function settle() {
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => { setImmediate(resolve); });
+}
+
+test('clauses start each with the end of the one before, in whatever order they are decoded', async () => {
+    const context = audio();
+    const player = new Player();
+    player.add(piece(0, 'aaa'));
+    player.add(piece(1, 'b', false));
+    player.add(piece(1, 'b', false));
+    player.add({ clause: 1, data: '', last: true });
+    player.add(piece(2, 'c'));
+    await settle();
+    assert.deepEqual(context.decodes.map(({ bytes }) => bytes).sort(), ['aaa', 'bb', 'c'], 'each is decoded in whole');
+    const decode = (text) => context.decodes.find(({ bytes }) => bytes === text).ready();
+    decode('c');
+    decode('bb');
+    await settle();
+    assert.equal(context.sources.length, 0);
+    decode('aaa');
+    await settle();
+    const [first, ...others] = context.sources.map(({ at }) => at);
+    assert.ok(first >= 10 && first < 10.1);
+    assert.deepEqual(others, [first + 3, first + 5]);
+});
+
+test('a clause that is late starts at once', async () => {
+    const context = audio();
+    const player = new Player();
+    player.add(piece(0, 'a'));
+    await settle();
+    context.decodes[0].ready();
+    await settle();
+    context.currentTime = 20;
+    player.add(piece(1, 'b'));
+    await settle();
+    context.decodes[1].ready();
+    await settle();
+    assert.ok(context.sources[1].at >= 20 && context.sources[1].at < 20.1);
+});
+
+test('a clause that cannot be decoded is left out and counted', async () => {
+    const context = audio();
+    const player = new Player();
+    player.add(piece(0, 'a'));
+    player.add(piece(1, 'b'));
+    await settle();
+    context.decodes.find(({ bytes }) => bytes === 'a').bad();
+    context.decodes.find(({ bytes }) => bytes === 'b').ready();
+    await settle();
+    assert.equal(context.sources.length, 1);
+    assert.equal(player.failed, 1);
+});
+
+test('a player has finished when the last clause has been heard', async () => {
+    const context = audio();
+    const player = new Player();
+    let finished = false;
+    player.add(piece(0, 'a'));
+    player.add(piece(1, 'b'));
+    const all = player.finished().then(() => { finished = true; });
+    await settle();
+    context.decodes.forEach(({ ready }) => ready());
+    await settle();
+    context.sources[0].onended();
+    await settle();
+    assert.deepEqual([finished, player.speaking, player.played], [false, true, 1]);
+    context.sources[1].onended();
+    await all;
+    assert.deepEqual([player.speaking, player.played], [false, 2]);
+});
+
+test('reset stops what plays, and what is still being decoded never starts', async () => {
+    const context = audio();
+    const player = new Player();
+    player.add(piece(0, 'a'));
+    player.add(piece(1, 'b'));
+    await settle();
+    context.decodes.find(({ bytes }) => bytes === 'a').ready();
+    await settle();
+    const finished = player.finished();
+    player.reset();
+    context.decodes.find(({ bytes }) => bytes === 'b').ready();
+    await finished;
+    await settle();
+    assert.equal(context.sources.length, 1);
+    assert.equal(context.sources[0].stopped, true);
+    assert.deepEqual([player.speaking, player.played], [false, 0]);
 });
