@@ -31,7 +31,8 @@ function assertFails({ status, stdout, stderr }, wanted, message) {
 }
 
 test('check finds nothing wrong with a good configuration', () => {
-    const good = installed({ RUN_DIR: '/tmp', LOG_DIR: '/tmp' });
+    const good = installed({ RUN_DIR: '/tmp', LOG_DIR: '/tmp', SALES_EMAIL: 'sales@example.com',
+                             SMTP_HOST: 'smtp.example.com', SMTP_FROM: 'switchboard@example.com' });
     const { status, stdout, stderr } = good.switchboard(['check']);
     const root = process.getuid() === 0; // then STATE_DIR is root's, and it says so
     assert.match(stdout, root ? /^warning: STATE_DIR \S+ belongs to root; [^\n]+\n$/ : /^$/);
