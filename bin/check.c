@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json_load.h"
 #include "base/log.h"
 #include "base/owner.h"
 #include "upstream/engines.h"
@@ -137,13 +138,18 @@ static void take_needs(const json_t *description)
     }
 }
 
+static void no_memory_for_descriptions(void)
+{
+    add(tree.report, "endpoint", false, "descriptions could not be kept: out of memory");
+}
+
 static void take_policy(const char *name)
 {
     tree.policies[tree.policy_count] = strdup(name);
     if (tree.policies[tree.policy_count] != NULL)
         tree.policy_count++;
     else
-        add(tree.report, "endpoint", false, "descriptions could not be kept: out of memory");
+        no_memory_for_descriptions();
 }
 
 static void take_policies(json_t *description)
@@ -169,11 +175,15 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
     if (type != FTW_F || (st->st_mode & 0111) == 0)
         return 0;
     size_t length = describe(path, text, sizeof text);
-    json_t *description = json_loadb(text, length, 0, NULL);
+    json_error_t error;
+    bool no_memory;
+    json_t *description = sb_json_load(text, length, &error, &no_memory);
     if (json_is_object(description)) {
         tree.endpoints++;
         take_needs(description);
         take_policies(description);
+    } else if (no_memory) {
+        no_memory_for_descriptions();
     } else {
         add_format(tree.report, "endpoint", false,
                    "%s does not answer --describe; remove or rebuild it", path);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/crypto.h"
+#include "base/json_load.h"
 
 static const char file_name[] = "jwks.json";
 
@@ -56,14 +57,16 @@ static bool write_and_rename(const char *run_dir, const char *text, size_t lengt
 /* The text of the file; the caller frees it. NULL with errno. */
 static char *file_text(const char *text, size_t length, const char *source)
 {
-    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+    json_error_t error;
+    bool no_memory;
+    json_t *json = sb_json_load(text, length, &error, &no_memory);
     json_t *keys = json_object_get(json, "keys");
     json_t *file = keys == NULL ? NULL : json_pack("{s:O, s:s}", "keys", keys, "source", source);
     char *dumped = file == NULL ? NULL : json_dumps(file, JSON_COMPACT);
     json_decref(file);
     json_decref(json);
     if (dumped == NULL)
-        errno = EINVAL;
+        errno = no_memory ? ENOMEM : EINVAL;
     else if (strlen(dumped) <= SB_JWKS_BYTES_MAX)
         return dumped;
     else

@@ -2,14 +2,15 @@
 
 #include <string.h>
 
+#include "base/json_load.h"
+
 json_t *sb_token_object(const void *text, size_t length, bool *no_memory)
 {
     json_error_t error;
     *no_memory = false;
     if (memchr(text, '\0', length) != NULL) /* Jansson passes over one behind a number */
         return NULL;
-    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-    *no_memory = json == NULL && json_error_code(&error) == json_error_out_of_memory;
+    json_t *json = sb_json_load(text, length, &error, no_memory);
     if (json_is_object(json))
         return json;
     json_decref(json);

@@ -1,6 +1,5 @@
 #include "base/crypto.h"
 
-#include <malloc.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -17,70 +16,30 @@
 
 #include "base/memory.h"
 
-/* OpenSSL 3.0 ends in a segmentation fault, or never works again, where it gets no memory while it
- * initialises itself. So that is done early and with this behind it. It stays untouched, and so
- * costs no memory, unless malloc() fails. */
-enum { RESERVE_SIZE = 512 * 1024, HEADER = 16 };
-
-static struct {
-    unsigned char *memory; /* NULL: none is offered */
-    size_t used;
-} reserve;
-
-static bool reserved(const void *memory)
-{
-    const unsigned char *at = memory;
-    return reserve.memory != NULL && at >= reserve.memory && at < reserve.memory + RESERVE_SIZE;
-}
-
-/* The size stands in front of each piece. */
-static void *from_reserve(size_t size)
-{
-    size_t whole = HEADER + (size + HEADER - 1) / HEADER * HEADER;
-    if (reserve.memory == NULL || size > RESERVE_SIZE || whole > RESERVE_SIZE - reserve.used)
-        return NULL;
-    unsigned char *piece = reserve.memory + reserve.used;
-    reserve.used += whole;
-    memcpy(piece, &size, sizeof size);
-    return piece + HEADER;
-}
+enum { RESERVE_SIZE = 512 * 1024 };
 
 static void *allocate(size_t size, const char *file, int line)
 {
     (void)file;
     (void)line;
-    void *memory = sb_memory_alloc(size);
-    return memory != NULL ? memory : from_reserve(size);
+    return sb_memory_library_alloc(size);
+}
+
+static void *reallocate(void *memory, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (size > 0)
+        return sb_memory_library_realloc(memory, size);
+    sb_memory_library_free(memory);
+    return NULL;
 }
 
 static void release(void *memory, const char *file, int line)
 {
     (void)file;
     (void)line;
-    if (!reserved(memory))
-        free(memory);
-}
-
-static void *reallocate(void *memory, size_t size, const char *file, int line)
-{
-    size_t old = 0;
-    if (size == 0) {
-        release(memory, file, line);
-        return NULL;
-    }
-    void *moved = reserved(memory) ? NULL : sb_memory_realloc(memory, size);
-    if (moved != NULL)
-        return moved;
-    moved = reserved(memory) ? allocate(size, file, line) : from_reserve(size);
-    if (moved == NULL || memory == NULL)
-        return moved;
-    if (reserved(memory))
-        memcpy(&old, (unsigned char *)memory - HEADER, sizeof old);
-    else
-        old = malloc_usable_size(memory);
-    memcpy(moved, memory, old < size ? old : size);
-    release(memory, file, line);
-    return moved;
+    sb_memory_library_free(memory);
 }
 
 void sb_crypto_init_memory(void)
@@ -88,21 +47,18 @@ void sb_crypto_init_memory(void)
     (void)CRYPTO_set_mem_functions(allocate, reallocate, release);
 }
 
+/* OpenSSL 3.0 ends in a segmentation fault, or never works again, where it gets no memory while it
+ * initialises itself. Where it needed the reserve, that stays: this thread frees at the exit. */
 bool sb_crypto_init(void)
 {
     unsigned char digest[SB_SHA256_SIZE], mac[SB_SHA256_SIZE];
-    reserve.memory = malloc(RESERVE_SIZE);
-    bool works = reserve.memory != NULL && sb_sha256("", 0, digest) &&
+    bool works = sb_memory_reserve(RESERVE_SIZE) && sb_sha256("", 0, digest) &&
                  sb_hmac_sha256(digest, sizeof digest, "", 0, mac) &&
                  sb_hmac_sha1(digest, sizeof digest, "", 0, mac);
-    if (reserve.used == 0) {
-        free(reserve.memory);
-        reserve.memory = NULL;
-    } else {
-        reserve.used = RESERVE_SIZE; /* what was given stays, no more is */
-    }
-    sb_memory_forget();
-    return works;
+    if (!works || sb_memory_reserve_used())
+        return false;
+    sb_memory_unreserve();
+    return true;
 }
 
 void sb_random(void *memory, size_t size)

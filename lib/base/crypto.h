@@ -17,7 +17,8 @@ SB_NONNULL_ALL void sb_random(void *memory, size_t size);
 void sb_crypto_init_memory(void);
 
 /* Has OpenSSL initialise itself. Called once, before there are threads and before anything else of
- * this header; a program that does no cryptography need not. False: no memory. */
+ * this header; a program that does no cryptography need not. False: no memory, the program is to
+ * end. */
 SB_MUST_CHECK bool sb_crypto_init(void);
 
 /* False only if the library fails (no memory). */

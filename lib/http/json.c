@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/json_load.h"
+
 /* Jansson allows 2,048 levels; brackets are counted outside of strings before it sees the text. */
 static bool depth_ok(const char *text, size_t length)
 {
@@ -30,7 +32,8 @@ json_t *sb_json_parse_object(const char *text, size_t length)
     if (!depth_ok(text, length) || memchr(text, '\0', length) != NULL)
         return NULL;
     json_error_t error;
-    json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    bool no_memory;
+    json_t *value = sb_json_load(text, length, &error, &no_memory);
     if (json_is_object(value))
         return value;
     json_decref(value);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/json_load.h"
 #include "upstream/receptionist.h"
 
 const char *const sb_weekdays[8] = {"monday", "tuesday",  "wednesday", "thursday",
@@ -290,8 +291,11 @@ json_t *sb_receptionist_file_read(const char *path, char *problem, size_t size)
     char *text = read_text(path, problem, size);
     if (text == NULL)
         return NULL;
-    json_t *file = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (file == NULL) {
+    bool no_memory;
+    json_t *file = sb_json_load(text, strlen(text), &error, &no_memory);
+    if (no_memory) {
+        snprintf(problem, size, "out of memory");
+    } else if (file == NULL) {
         snprintf(problem, size, "line %d: %s", error.line, error.text);
     } else {
         const struct check check = {text, problem, size};

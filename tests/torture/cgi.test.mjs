@@ -3,16 +3,15 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { makeSite } from '../http/robust/support/site.mjs';
 import { Faults, faultsOf, PEER, sampling } from './support/faults.mjs';
 import { runOnce } from './support/program.mjs';
-import { damage, lost, OFF, SCENARIOS } from './support/scenarios.mjs';
+import { damage, lost, makeTorturedSite, SCENARIOS } from './support/scenarios.mjs';
 import { sweep } from './support/sweep.mjs';
 import { cgiAnswer, judgeFault } from './support/verdict.mjs';
 
 let site;
 const promised = [];
-before(() => (site = makeSite(OFF)));
+before(async () => (site = await makeTorturedSite()));
 after(() => site.remove());
 
 function outcomeOf(run, request, fault) {

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { descriptors } from '../http/robust/support/process.mjs';
-import { makeSite, root } from '../http/robust/support/site.mjs';
+import { root } from '../http/robust/support/site.mjs';
 import { FAULTS, faultsOf, MEMORY, PEER } from './support/faults.mjs';
 import { Program } from './support/program.mjs';
-import { damage, lost, OFF, SCENARIOS } from './support/scenarios.mjs';
+import { damage, lost, makeTorturedSite, SCENARIOS } from './support/scenarios.mjs';
 import { sweep } from './support/sweep.mjs';
 import { judge, judgeFault } from './support/verdict.mjs';
 
@@ -17,7 +17,7 @@ const LEAKY = ['memory', 'file', 'step with an I/O error'];
 
 let site;
 const promised = [];
-before(() => (site = makeSite(OFF)));
+before(async () => (site = await makeTorturedSite()));
 after(() => site.remove());
 
 function keep(request, answer) {

@@ -2,11 +2,10 @@
 // ends and says why, or it answers; and then it works.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { makeSite } from '../http/robust/support/site.mjs';
 import { until } from '../http/robust/support/wait.mjs';
 import { faultsOf, MEMORY, PEER, sampling, THREADS } from './support/faults.mjs';
 import { Program } from './support/program.mjs';
-import { damage, lost, OFF, SCENARIOS } from './support/scenarios.mjs';
+import { damage, lost, makeTorturedSite, SCENARIOS } from './support/scenarios.mjs';
 import { sweep } from './support/sweep.mjs';
 import { judge, judgeFault } from './support/verdict.mjs';
 
@@ -15,7 +14,7 @@ const WAITING = 16; // most of the time for a report to expire
 
 let site;
 const promised = [];
-before(() => (site = makeSite(OFF)));
+before(async () => (site = await makeTorturedSite()));
 after(() => site.remove());
 
 function keep(request, answer) {

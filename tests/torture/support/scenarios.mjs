@@ -3,10 +3,23 @@
 //   good   the statuses of success (of a refusal, for endpoints that only refuse)
 //   again  the same when it is asked again and may have been done before
 //   rows   what a success has promised to be in the database, as [table, id]
-import { token } from '../../http/robust/support/site.mjs';
+import { startOpenai } from '../../upstreams/openai.mjs';
+import { makeSite, token } from '../../http/robust/support/site.mjs';
 
-// Limits would refuse what comes this fast.
-export const OFF = { RATE_LIMIT_CALLS_JOIN: 'off', RATE_LIMIT_CALLS_END: 'off', LOG_LEVEL: 'debug' };
+const ORIGIN = 'https://app.example';
+const LIMITS = ['CALLS_JOIN', 'CALLS_END', 'SESSIONS', 'TRANSCRIPT', 'THREADS', 'VISITOR', 'REALTIME_TOKEN'];
+
+// A site with all that the scenarios need. Limits would refuse what comes this fast.
+export async function makeTorturedSite() {
+    const openai = await startOpenai({ tls: false });
+    return makeSite({
+        ALLOWED_ORIGINS: ORIGIN,
+        ENABLE_VISITORS: 'true',
+        OPENAI_API_KEY: openai.key,
+        OPENAI_BASE_URL: openai.url,
+        ...Object.fromEntries(LIMITS.map((name) => [`RATE_LIMIT_${name}`, 'off'])),
+    });
+}
 
 const USER = 'user1';
 const ROWS = 4000;
@@ -29,6 +42,12 @@ function seedCalls(site, prefix, count) {
     site.sql(`INSERT INTO calls (id, thread_id, slot, kind, room, started_by, started_at)
         SELECT 'call_' || id, id, '', 'audio', 'room_' || id, '${USER}', ${now} FROM threads
         WHERE id GLOB '${prefix}[0-9]*'`);
+}
+
+function seedConversation(site, id) {
+    const now = Date.now();
+    site.sql(`INSERT INTO sessions (owner, id, kind, created_at, updated_at)
+        VALUES ('user:${USER}', '${id}', 'voice', ${now}, ${now})`);
 }
 
 function numbered(make) {
@@ -83,6 +102,51 @@ export const SCENARIOS = {
             }));
         },
     },
+    sessions: {
+        endpoint: 'sessions',
+        stores: true,
+        make: () => numbered((i) => ({
+            ...post('/api/sessions', { kind: 'voice', id: `talk${i}` }),
+            good: [201], again: [200, 201],
+            rows: () => [['sessions', `talk${i}`]],
+        })),
+    },
+    transcript: {
+        endpoint: 'sessions',
+        stores: true,
+        make: (site) => {
+            seedConversation(site, 'minutes');
+            return numbered((i) => ({
+                ...post('/api/sessions/minutes/transcript',
+                    { items: [{ id: `item${i}`, role: 'user', text: 'Hello?', previousItemId: `item${i - 1}` }] }),
+                good: [200], again: [200],
+                rows: () => [['items', `item${i}`]],
+            }));
+        },
+    },
+    threads: {
+        endpoint: 'threads',
+        stores: true,
+        make: (site) => {
+            site.seedThreads('lister', 'listed', 30);
+            const params = { HTTP_AUTHORIZATION: `Bearer ${token('lister')}` };
+            return () => ({ ...get('/api/threads?limit=20', 200), params });
+        },
+    },
+    visitor: {
+        endpoint: 'visitor',
+        make: () => () => ({
+            method: 'POST', uri: '/api/visitor', params: { HTTP_ORIGIN: ORIGIN }, good: [201], again: [201],
+        }),
+    },
+    'realtime/token': {
+        endpoint: 'realtime/token',
+        stores: true,
+        make: () => () => ({
+            ...post('/api/realtime/token', { voice: 'marin' }, { HTTP_ORIGIN: ORIGIN }),
+            good: [200], again: [200],
+        }),
+    },
     config: { endpoint: 'config', make: () => () => get('/api/config', 200) },
     metrics: {
         endpoint: 'metrics',
@@ -100,7 +164,9 @@ export function lost(site, promised) {
     const there = new Set(site.sql(`
         SELECT 'calls ' || id FROM calls;
         SELECT 'ended ' || id FROM calls WHERE ended_at IS NOT NULL;
-        SELECT 'participants ' || id FROM participants;`).split('\n'));
+        SELECT 'participants ' || id FROM participants;
+        SELECT 'sessions ' || id FROM sessions;
+        SELECT 'items ' || id FROM transcript_items;`).split('\n'));
     return promised.map((row) => row.join(' ')).filter((row) => !there.has(row));
 }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { PEER } from './faults.mjs';
 
-const CODES = { internal: 500, misconfigured: 503, unavailable: 503 };
+const CODES = { internal: 500, misconfigured: 503, unavailable: 503, upstream_error: 502, upstream_timeout: 504 };
 
 function field(head, name) {
     return new RegExp(`^${name}: (.*)$`, 'mi').exec(head)?.[1].trim();

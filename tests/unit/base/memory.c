@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 
 #include "base/arena.h"
 #include "base/crypto.h"
@@ -75,6 +77,32 @@ Test(memory, an_arena_tells_of_its_failures)
     cr_assert(sb_memory_ran_out());
     sb_arena_free(arena);
 }
+
+#ifndef __SANITIZE_ADDRESS__ /* which needs address space of its own */
+
+Test(memory, a_library_is_served_by_the_reserve_once_memory_has_run_out)
+{
+    enum { SIZE = 4 * 1024 * 1024 };
+    const struct rlimit none = {0, 0};
+    cr_assert(sb_memory_reserve(SIZE));
+    cr_assert_eq(setrlimit(RLIMIT_AS, &none), 0);
+    cr_assert_not(sb_memory_reserve_used());
+    char *memory = sb_memory_library_alloc(SIZE / 4);
+    cr_assert_not_null(memory);
+    cr_assert(sb_memory_reserve_used());
+    cr_assert(sb_memory_ran_out());
+    memset(memory, 'x', SIZE / 4);
+    char *moved = sb_memory_library_realloc(memory, SIZE / 2);
+    cr_assert_not_null(moved);
+    cr_assert(moved[0] == 'x' && moved[SIZE / 4 - 1] == 'x');
+    cr_assert_null(sb_memory_library_alloc(SIZE / 2));
+    sb_memory_library_free(moved);
+    sb_memory_unreserve();
+    cr_assert_not(sb_memory_reserve_used());
+    cr_assert_null(sb_memory_library_alloc(SIZE / 4));
+}
+
+#endif
 
 Test(memory, jansson_allocates_here)
 {
