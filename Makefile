@@ -257,6 +257,12 @@ coverage: deps-coverage
 fuzz: deps-fuzz
 	@tests/fuzz/run $(or $(SECONDS),60) $(FUZZERS)
 
+# Load for MINUTES, after which nothing may have grown or failed.
+MINUTES ?= 15
+soak: deps-check $(NODE_MODULES)
+	@$(MAKE) all docs
+	@tests/ops/soak/run $(BUILD) $(SERVER) $(MINUTES)
+
 bench: deps-bench
 	@$(MAKE) all
 	@tests/bench/run $(BUILD)
@@ -280,4 +286,4 @@ clean:
 	rm -rf build tests/node_modules
 
 .PHONY: all deps deps-demo deps-check deps-bench deps-fuzz deps-coverage run serve docs units unit \
-        replay http browser robust torture lint analyze rules check coverage fuzz bench install clean
+        replay http browser robust torture lint analyze rules check coverage fuzz bench soak install clean
