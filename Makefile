@@ -272,6 +272,12 @@ coverage: deps-coverage
 fuzz: deps-fuzz
 	@tests/fuzz/run $(or $(SECONDS),60) $(FUZZERS)
 
+# Load for MINUTES, after which nothing may have grown or failed.
+MINUTES ?= 15
+soak: deps-check $(NODE_MODULES)
+	@$(MAKE) all docs
+	@tests/ops/soak/run $(BUILD) $(SERVER) $(MINUTES)
+
 bench: deps-bench
 	@$(MAKE) all $(NODE_MODULES) $(BENCH_MODULES)
 	@tests/bench/run $(BUILD)
@@ -299,5 +305,5 @@ clean:
 	rm -rf build tests/node_modules tests/bench/node_modules
 
 .PHONY: all deps deps-demo deps-check deps-bench deps-fuzz deps-coverage run serve docs units unit \
-        replay http browser robust torture lint analyze rules check coverage fuzz bench bench-doc install \
-        clean
+        replay http browser robust torture lint analyze rules check coverage fuzz bench bench-doc soak \
+        install clean
