@@ -17,7 +17,6 @@ struct opened {
     struct sb_realtime_call call;
     const char *sdp;
     int64_t max_session_s;
-    bool created;
 };
 
 struct named {
@@ -126,8 +125,7 @@ static enum sb_error open_call(struct sb_request *request, const void *in, void 
         return error;
     *opened = (struct opened){.call = {.upstream_id = call.id},
                               .sdp = call.sdp,
-                              .max_session_s = request->config->realtime_max_session_s,
-                              .created = true};
+                              .max_session_s = request->config->realtime_max_session_s};
     error = record(request, &openai, &opened->call);
     if (error != SB_OK)
         return error;
@@ -171,7 +169,7 @@ const struct sb_endpoint sb_endpoint = {
              .body_max = BODY_MAX,
              SB_INPUT(struct offer, offer_fields),
              SB_OUTPUT(struct opened, opened_fields),
-             .created = SB_CREATED(struct opened, created),
+             .status = 201,
              .limit = {"realtime-calls", 20, 900},
              .audit = "realtime.call",
              .errors = SB_ERRORS(SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),

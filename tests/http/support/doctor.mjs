@@ -39,7 +39,7 @@ export class Patient extends Server {
         const shell = (text) => text.replaceAll('$', '\\$').replaceAll('\\$dir', '$dir');
         edit(path.join(this.etc, 'serve.sh'),
              [[include, `${shell(before)}\n${include}${shell(behind)}\n`],
-              ['dir alias rewrite "$@"', `dir alias rewrite ${modules} "$@"`]]);
+              ['dir alias rewrite headers "$@"', `dir alias rewrite headers ${modules.replace('headers', '')} "$@"`]]);
         for (const [name, pairs] of Object.entries(files)) edit(path.join(this.etc, name), pairs);
         this.cron = this.copy('cron/switchboard', 'crontab', 'www-data');
         this.logrotate = this.copy('logrotate/switchboard', 'logrotate', '/var/log/switchboard');
