@@ -3,8 +3,9 @@
 //   good   the statuses of success (of a refusal, for endpoints that only refuse)
 //   again  the same when it is asked again and may have been done before
 //   rows   what a success has promised to be in the database, as [table, id]
+import path from 'node:path';
 import { startOpenai } from '../../upstreams/openai.mjs';
-import { makeSite, token } from '../../http/robust/support/site.mjs';
+import { checkout, makeSite, token } from '../../http/robust/support/site.mjs';
 
 const ORIGIN = 'https://app.example';
 const LIMITS = ['CALLS_JOIN', 'CALLS_END', 'SESSIONS', 'TRANSCRIPT', 'THREADS', 'VISITOR', 'REALTIME_TOKEN'];
@@ -15,6 +16,7 @@ export async function makeTorturedSite() {
     return makeSite({
         ALLOWED_ORIGINS: ORIGIN,
         ENABLE_VISITORS: 'true',
+        RECEPTIONIST_FILE: path.join(checkout, 'etc/receptionist.json'),
         OPENAI_API_KEY: openai.key,
         OPENAI_BASE_URL: openai.url,
         ...Object.fromEntries(LIMITS.map((name) => [`RATE_LIMIT_${name}`, 'off'])),
@@ -69,7 +71,8 @@ const start = (site, prefix, params) => {
 };
 
 // What is asked of an endpoint: make() gives what makes its requests. stores: it uses the database;
-// replays: asked again, a success is the same one; cached: an answer is kept for a second.
+// replays: asked again, a success is the same one; cached: an answer is kept for a second; warm: only
+// asked of a process that runs, whose start is that of another scenario.
 export const SCENARIOS = {
     'calls/start': { endpoint: 'calls/start', stores: true, make: (site) => start(site, 'plain', () => ({})) },
     'calls/start with Idempotency-Key': {
@@ -77,6 +80,7 @@ export const SCENARIOS = {
         stores: true,
         make: (site) => start(site, 'keyed', (i) => ({ HTTP_IDEMPOTENCY_KEY: `key-${i}` })),
         replays: true,
+        warm: true,
     },
     'calls/join': {
         endpoint: 'calls/join',
@@ -114,6 +118,7 @@ export const SCENARIOS = {
     transcript: {
         endpoint: 'sessions',
         stores: true,
+        warm: true,
         make: (site) => {
             seedConversation(site, 'minutes');
             return numbered((i) => ({
@@ -153,7 +158,7 @@ export const SCENARIOS = {
         make: () => () => get('/api/metrics', 200, /switchboard_http_requests_total[^]*switchboard_metrics_dropped_total \d+\n$/),
     },
     health: { endpoint: 'health', make: () => () => get('/api/health', 200) },
-    live: { endpoint: 'health', make: () => () => get('/api/health/live', 200) },
+    live: { endpoint: 'health', warm: true, make: () => () => get('/api/health/live', 200) },
     ready: { endpoint: 'health', stores: true, make: () => () => get('/api/health/ready', 200), cached: true },
     'not-found': { endpoint: 'not-found', make: () => () => get('/api/nowhere', 404) },
     'realtime-websocket': { endpoint: 'realtime-websocket', make: () => () => get('/api/realtime-websocket', 410) },
