@@ -27,6 +27,8 @@ async function use() {
     assert.equal((await server.call('/api/config', { origin: 'https://evil.example' })).status, 403);
     assert.equal((await server.call('/api/health/ready')).status, 200);
     assert.equal((await server.call('/api/nothing', { method: 'DELETE' })).status, 404);
+    assert.equal((await server.post('/api/marketing/chat', { origin,
+        body: { messages: [{ role: 'user', content: 'What are your opening hours?' }] } })).status, 200);
     const minted = await server.post('/api/realtime/token', { token: alice.token, origin });
     server.keepPrivate(minted.json().client_secret);
     const other = await broken.openCall();
