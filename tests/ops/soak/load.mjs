@@ -102,6 +102,15 @@ async function realtime(client) {
     await client.post([200], `/api/realtime/calls/${id}/hangup`);
 }
 
+/** A guest's questions, of which most were asked before, and at times an enquiry. */
+async function marketing(client) {
+    const open = { token: undefined };
+    const content = `What do you offer at number ${Math.floor(Math.random() * 500)}?`;
+    await client.post([200], '/api/marketing/chat', { messages: [{ role: 'user', content }] }, open);
+    await client.post([201], '/api/marketing/leads',
+        { name: 'Ann', email: 'ann@example.com', message: 'Call me' }, open);
+}
+
 async function turn(client) {
     await client.post([200], '/api/voice-chat', { text: 'What are your opening hours?' });
 }
@@ -149,6 +158,7 @@ const actions = [
     { name: 'call', weight: 8, act: call },
     { name: 'conversation', weight: 3, act: conversation },
     { name: 'realtime', weight: 2, act: realtime },
+    { name: 'marketing', weight: 2, act: marketing },
     { name: 'turn', weight: 1, act: turn },
     { name: 'health', weight: 4, act: health },
     { name: 'settings', weight: 4, act: settings },
