@@ -18,8 +18,15 @@ before(() => {
 });
 after(() => site.remove());
 
+// The endpoints, for a server that does not start them.
+const beside = server === 'nginx' || server === 'apache-proxy';
+const inRun = (name) => path.join(site.dir, 'run', name);
+const generate = (name) => site.asOwner(path.join(etc, name), [site.cgiBin, inRun('')]);
+const endpoints = (verb) => site.asOwner(path.join(etc, 'nginx/switchboard-spawn.sh'), [verb, site.cgiBin, inRun(''), site.env]);
+
 // Starts the server with a configuration of the test's own, as the owner.
 async function withServer(command, use, ready) {
+    if (beside) endpoints('start');
     const child = spawn(command[0], command.slice(1), { ...owner, stdio: ['ignore', 'ignore', 'pipe'],
         env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin`, SWITCHBOARD_ENV: site.env } });
     let errors = '', status;
@@ -34,6 +41,7 @@ async function withServer(command, use, ready) {
     } finally {
         child.kill('SIGTERM');
         await within('its end', ended, 20000);
+        if (beside) endpoints('stop');
         await until('all is gone', () => processesOf(site.dir).length === 0, 20000);
     }
 }
@@ -41,7 +49,9 @@ async function withServer(command, use, ready) {
 function page(dir, name, text) {
     const file = path.join(dir, name);
     fs.mkdirSync(path.dirname(file), { recursive: true });
-    if (!fs.existsSync(file)) fs.writeFileSync(file, text); // twice would change its date
+    if (fs.existsSync(file)) return;
+    fs.writeFileSync(file, text);
+    fs.utimesSync(file, 1e9, 1e9); // not of this second: then Apache's ETag changes with its age
 }
 
 // What of an answer must not change.
@@ -50,8 +60,18 @@ function same({ status, headers, text }) {
     return { status, headers: { ...rest, dated: date !== undefined }, text };
 }
 
+const proxied = server === 'apache-proxy'; // by mod_proxy_fcgi
 const apache = {
-    modules: ['mpm_event', 'authz_core', 'mime', 'dir', 'alias', 'rewrite', 'macro', 'fcgid'],
+    modules: ['mpm_event', 'authz_core', 'mime', 'dir', 'alias', 'rewrite',
+        ...(proxied ? ['env', 'proxy', 'proxy_fcgi'] : ['macro', 'fcgid'])],
+
+    // What an admin writes: in the configuration once, and in the virtual host that has the endpoints.
+    once: () => (proxied ? '' : `Define SWITCHBOARD_CGI_BIN "${site.cgiBin}"
+        Define SWITCHBOARD_ENV "${site.env}"
+        FcgidIPCDir "${site.dir}/run/fcgid"
+        FcgidProcessTableFile "${site.dir}/run/fcgid.table"
+        Include "${etc}/apache/switchboard.conf"\n`),
+    use: () => (proxied ? `Include "${inRun('switchboard-proxy.conf')}"` : 'Use Switchboard'),
 
     host(name, use) {
         const docroot = path.join(site.dir, name);
@@ -74,9 +94,6 @@ const apache = {
 
     config(port, switchboard) {
         const load = this.modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so\n`);
-        const macro = switchboard ? `Define SWITCHBOARD_CGI_BIN "${site.cgiBin}"
-            Define SWITCHBOARD_ENV "${site.env}"
-            Include "${etc}/apache/switchboard.conf"\n` : '';
         return `${load.join('')}
             ServerRoot "${site.dir}/run"
             DefaultRuntimeDir "${site.dir}/run"
@@ -86,20 +103,19 @@ const apache = {
             ErrorLog "${site.dir}/log/apache.log"
             TypesConfig /etc/mime.types
             DirectoryIndex index.html
-            FcgidIPCDir "${site.dir}/run/fcgid"
-            FcgidProcessTableFile "${site.dir}/run/fcgid.table"
             <Directory "${site.dir}">
                 Require all granted
             </Directory>
-            ${macro}
+            ${switchboard ? this.once() : ''}
             ${this.host('first', '')}
-            ${this.host('second', switchboard ? 'Use Switchboard' : '')}
+            ${this.host('second', switchboard ? this.use() : '')}
             ${this.host('third', '')}`;
     },
 
     async run(switchboard, use) {
         const port = await freePort();
         const file = path.join(site.dir, 'apache.conf');
+        if (proxied) fs.writeFileSync(inRun('switchboard-proxy.conf'), generate('apache/switchboard-proxy.sh'));
         fs.writeFileSync(file, this.config(port, switchboard));
         return withServer(['apache2', '-D', 'FOREGROUND', '-f', file], () => use(port),
             async () => (await call(port, 'GET', '/', { host: 'first.example' })).status === 200);
@@ -116,8 +132,8 @@ async function look(port, host) {
     return seen;
 }
 
-if (server === 'apache') {
-    test('of three virtual hosts the two without `Use Switchboard` answer exactly as before', async () => {
+if (server === 'apache' || proxied) {
+    test('of three virtual hosts the two that do not name Switchboard answer exactly as before', async () => {
         const hosts = ['first.example', 'third.example'];
         const both = async (port) => Object.fromEntries(await Promise.all(hosts.map(async (host) => [host, await look(port, host)])));
         const before = await apache.run(false, both);
@@ -139,7 +155,7 @@ if (server === 'apache') {
 }
 
 if (server === 'nginx') {
-    const config = (port, run, rules) => `daemon off;
+    const config = (port, rules) => `daemon off;
         pid "${site.dir}/run/nginx.pid";
         error_log "${site.dir}/log/nginx.log";
         events { }
@@ -153,34 +169,26 @@ if (server === 'nginx') {
             server {
                 listen 127.0.0.1:${port};
                 location = / { return 200 "the site"; }
-                ${rules(`include "${run}/endpoints.conf";`)}
+                ${rules(`include "${inRun('endpoints.conf')}";`)}
             }
         }`;
     const php = 'location ~ \\.php$ { return 200 "the site\'s PHP"; }';
 
     for (const [where, rules] of [['before', (include) => `${php}\n${include}`], ['behind', (include) => `${include}\n${php}`]]) {
         test(`a site's own \\.php$ location ${where} the include does not take /api/health.php`, async () => {
-            const run = path.join(site.dir, 'run');
             const port = await freePort();
-            const script = (name, ...args) => site.asOwner(path.join(etc, 'nginx', name), args);
-            fs.writeFileSync(path.join(run, 'endpoints.conf'), script('switchboard-nginx.sh', site.cgiBin, run));
+            fs.writeFileSync(inRun('endpoints.conf'), generate('nginx/switchboard-nginx.sh'));
             const file = path.join(site.dir, 'nginx.conf');
-            fs.writeFileSync(file, config(port, run, rules));
-            script('switchboard-spawn.sh', 'start', site.cgiBin, run, site.env);
+            fs.writeFileSync(file, config(port, rules));
             const get = (url) => call(port, 'GET', url);
-            try {
-                const command = ['nginx', '-e', path.join(site.dir, 'log/nginx.log'), '-c', file];
-                await withServer(command, async () => {
-                    const answer = await get('/api/health.php');
-                    assert.equal(answer.json.success, true, answer.text);
-                    assert.equal((await get('/index.php')).text, "the site's PHP");
-                    assert.equal((await get('/apiary.php')).text, "the site's PHP");
-                    assert.equal((await get('/api/none.php')).json.error.code, 'not_found');
-                    script('switchboard-spawn.sh', 'stop', site.cgiBin, run, site.env);
-                }, async () => (await get('/')).status === 200);
-            } finally {
-                script('switchboard-spawn.sh', 'stop', site.cgiBin, run, site.env);
-            }
+            const command = ['nginx', '-e', path.join(site.dir, 'log/nginx.log'), '-c', file];
+            await withServer(command, async () => {
+                const answer = await get('/api/health.php');
+                assert.equal(answer.json.success, true, answer.text);
+                assert.equal((await get('/index.php')).text, "the site's PHP");
+                assert.equal((await get('/apiary.php')).text, "the site's PHP");
+                assert.equal((await get('/api/none.php')).json.error.code, 'not_found');
+            }, async () => (await get('/')).status === 200);
         });
     }
 }
