@@ -56,7 +56,6 @@ bool command_open(struct command *command, unsigned needs)
 {
     bool secrets = (needs & ~(unsigned)SB_NEEDS_DB) != 0;
     *command = (struct command){0};
-    sb_memory_init();
     if (secrets && !sb_crypto_init()) {
         say("out of memory");
         return false;
@@ -186,6 +185,7 @@ int main(int argc, char **argv)
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
     umask(027);
+    sb_memory_init();
     if (argc < 2)
         return usage_error(&this_verb, "no verb given; `switchboard help` lists them");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
