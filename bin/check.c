@@ -287,6 +287,17 @@ static void check_database(struct report *report, const struct sb_config *config
     sb_db_free(db);
 }
 
+/* As the owner: what is not readable to it is not readable to the endpoints. */
+static void check_authorities(struct report *report, const struct sb_config *config)
+{
+    if ((tree.needs & (SB_NEEDS_UPSTREAM | SB_NEEDS_MAIL)) != 0 &&
+        sb_fetch_prepare(config) == SB_E_MISCONFIGURED)
+        add_format(report, "UPSTREAM_CA_FILE", false,
+                   "%s holds no certificate in PEM, or is not readable to the owner of STATE_DIR; "
+                   "name a file that is, or leave the variable out",
+                   config->upstream_ca_file);
+}
+
 /* What the engines need: keys, programs, and the receptionist's file. */
 static void check_voice(struct report *report, const struct sb_config *config)
 {
@@ -364,6 +375,7 @@ static int run(struct report *report, const char *cgi_bin)
         check_directory(report, "RUN_DIR", config->run_dir);
         check_directory(report, "LOG_DIR", config->log_dir);
         check_database(report, config);
+        check_authorities(report, config);
     }
     check_voice(report, config);
     sb_config_free(config);

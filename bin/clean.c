@@ -1,7 +1,11 @@
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/temp_file.h"
 #include "store/budgets.h"
 #include "store/chat_cache.h"
 #include "store/idempotency.h"
@@ -91,6 +95,22 @@ static enum sb_error clear(const struct command *command, const struct part *par
     return error;
 }
 
+/* Recordings have no name, but what a crash left on a file system where they need one for a moment.
+ */
+static int clear_recordings(const struct sb_config *config, int64_t now_ms)
+{
+    char directory[PATH_MAX];
+    int64_t removed;
+    snprintf(directory, sizeof directory, "%s/temp_audio", config->state_dir);
+    int64_t before_ms = now_ms - config->temp_audio_max_age_s * 1000;
+    if (sb_temp_files_remove(directory, before_ms, &removed) != SB_OK) {
+        say("%s is not a directory that can be read: %s", directory, strerror(errno));
+        return VERB_FAILED;
+    }
+    printf("%" PRId64 " recordings removed\n", removed);
+    return VERB_OK;
+}
+
 static int clean(int argc, char **argv)
 {
     struct command command;
@@ -114,6 +134,8 @@ static int clean(int argc, char **argv)
     for (size_t i = 0; error == SB_OK && i < SB_COUNT(parts); i++)
         error = clear(&command, &parts[i], now_ms);
     int status = outcome(error, "the database");
+    int recordings = clear_recordings(config, now_ms);
+    status = status == VERB_OK ? recordings : status;
     command_close(&command);
     return status;
 }

@@ -507,6 +507,15 @@ const struct sb_config_row sb_config_rows[] = {
      .min = 0,
      .max = 1000000000000,
      .doc = "Tokens all users and visitors together have a day; 0: no bound."},
+    {.name = "TEMP_AUDIO_MAX_AGE",
+     .type = SB_CONFIG_INT,
+     .offset = AT(temp_audio_max_age_s),
+     .fallback = "3600",
+     .min = 60,
+     .max = 604800,
+     .doc =
+         "Seconds after which `switchboard clean` removes a recording from STATE_DIR/temp_audio. "
+         "One is there only after a crash, and only on a file system without O_TMPFILE."},
     {.name = "RETENTION_DAYS_SESSIONS",
      .type = SB_CONFIG_INT,
      .offset = AT(sessions_keep_days),

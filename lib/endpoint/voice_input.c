@@ -1,13 +1,12 @@
 #include "endpoint/voice_input.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/temp_file.h"
 #include "endpoint/pipeline.h"
 #include "http/input_validator.h"
 #include "http/json.h"
@@ -40,9 +39,7 @@ int sb_voice_file(struct sb_request *request)
         sb_arena_printf(request->arena, "%s/temp_audio", request->config->state_dir);
     if (directory == NULL)
         return -1;
-    if (mkdir(directory, 0700) != 0 && errno != EEXIST)
-        return no_place(request);
-    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = sb_temp_file_open(directory);
     return fd >= 0 ? fd : no_place(request);
 }
 

@@ -45,7 +45,7 @@ static struct sb_fetch_session *pool_put(struct sb_fetch_session *session)
 
 enum sb_error sb_fetch_borrow(const struct sb_config *config, struct sb_fetch_session **session)
 {
-    enum sb_error error = sb_fetch_process_open(config);
+    enum sb_error error = sb_fetch_prepare(config);
     if (error != SB_OK)
         return error;
     struct sb_fetch_session *found = pool_take();

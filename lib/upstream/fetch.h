@@ -137,6 +137,11 @@ struct sb_fetch_result {
 struct sb_fetch_session;
 struct sb_fetch_call;
 
+/* Sets up libcurl and reads the certificate authorities, which the first use of the process does
+ * anyway. SB_E_MISCONFIGURED: UPSTREAM_CA_FILE cannot be read or holds no certificate (logged).
+ * SB_E_UNAVAILABLE: no memory. */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_fetch_prepare(const struct sb_config *config);
+
 /* Borrows the session that was given back last, or makes one. The first use of the process reads
  * UPSTREAM_CA_FILE. SB_E_MISCONFIGURED: it cannot be read, or holds no certificate (logged).
  * SB_E_UNAVAILABLE: out of memory. */

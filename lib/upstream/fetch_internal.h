@@ -51,9 +51,6 @@ struct sb_fetch_call {
 
 /* --- fetch_process.c: what all sessions share --- */
 
-/* Sets up libcurl, the certificates and what is shared, once. Errors: see sb_fetch_borrow(). */
-SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_fetch_process_open(const struct sb_config *config);
-
 /* Gives easy what all sessions share: names, TLS sessions and certificates. False: out of memory.
  */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_fetch_process_share(CURL *easy);

@@ -129,7 +129,7 @@ static enum sb_error send_message(const struct sb_config *config, const struct s
                                   struct message *message, const char **problem,
                                   const char *trace_id)
 {
-    enum sb_error error = sb_fetch_process_open(config);
+    enum sb_error error = sb_fetch_prepare(config);
     if (error != SB_OK) {
         *problem = error == SB_E_MISCONFIGURED ? "UPSTREAM_CA_FILE cannot be used" : "no memory";
         return error;

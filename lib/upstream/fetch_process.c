@@ -77,7 +77,7 @@ static enum sb_error open_locked(const struct sb_config *config)
     return process.open ? SB_OK : error;
 }
 
-enum sb_error sb_fetch_process_open(const struct sb_config *config)
+enum sb_error sb_fetch_prepare(const struct sb_config *config)
 {
     pthread_mutex_lock(&process.lock);
     enum sb_error error = open_locked(config);

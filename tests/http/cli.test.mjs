@@ -84,6 +84,18 @@ test('check says that a database is not there yet, and what to do', () => {
     assert.match(stdout, /^error: DATABASE_URL .*run: switchboard migrate$/m);
 });
 
+test('check says when the certificate authorities of other systems cannot be read', () => {
+    const made = installed({ RUN_DIR: '/tmp', LOG_DIR: '/tmp' });
+    for (const file of ['/no/such/authorities.pem', made.envFile]) {
+        made.configure({ UPSTREAM_CA_FILE: file });
+        const { status, stdout } = made.switchboard(['check']);
+        assert.equal(status, 1);
+        assert.match(stdout, new RegExp(`^error: UPSTREAM_CA_FILE ${file} holds no certificate`, 'm'));
+    }
+    made.configure({ UPSTREAM_CA_FILE: '/etc/ssl/certs/ca-certificates.crt' });
+    assert.equal(made.switchboard(['check']).status, 0);
+});
+
 test('check warns of a limit nobody has and of an environment file open to all', () => {
     const made = installed({ RUN_DIR: '/tmp', LOG_DIR: '/tmp', RATE_LIMIT_HELTH: '1/60' });
     chmodSync(made.envFile, 0o644);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { chownSync, existsSync, mkdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { ends, serve } from './support/server.mjs';
@@ -148,6 +149,26 @@ test('clean removes what is older than it is to be kept', async () => {
     assert.match(said, /^[12] days of usage removed$/m, 'one may be left by another test');
     assert.deepEqual([(await transcript(old)).status, (await transcript(fresh)).status], [404, 200]);
     assert.equal(sql("SELECT count(*) FROM usage WHERE owner = 'user:old'"), '1');
+});
+
+test('clean removes recordings a crash left, but no link, nothing new and nothing else', () => {
+    const state = server.env.STATE_DIR, directory = path.join(state, 'temp_audio');
+    const { uid, gid } = statSync(state);
+    const put = (name, ageS) => {
+        const file = path.join(state, name), at = Date.now() / 1000 - ageS;
+        writeFileSync(file, 'speech', { mode: 0o600 });
+        chownSync(file, uid, gid);
+        utimesSync(file, at, at);
+        return file;
+    };
+    mkdirSync(directory, { mode: 0o700 });
+    chownSync(directory, uid, gid);
+    const [old, fresh, target] = [put('temp_audio/old', 3700), put('temp_audio/fresh', 3500), put('kept', 9999)];
+    const link = path.join(directory, 'link');
+    symlinkSync(target, link);
+    assert.match(server.run('clean'), /^1 recordings removed$/m);
+    assert.deepEqual([old, fresh, target, link].map((file) => existsSync(file)), [false, true, true, true]);
+    assert.match(server.run('clean'), /^0 recordings removed$/m);
 });
 
 const usage = {
