@@ -17,6 +17,7 @@ secret() {
 if [ ! -e "$env_file" ]; then
     mkdir -p "$root"
     umask 077
+    mkdir -p "$root/state"
     cat >"$env_file" <<EOF
 STATE_DIR=$root/state
 RUN_DIR=$root/run
@@ -57,6 +58,9 @@ In another terminal (the token is good for a day):
 
   curl -H "Authorization: Bearer \$TOKEN" -H "Content-Type: application/json" \\
        -d "{\"callId\":\"\$CALL\"}" http://127.0.0.1:$port/api/calls/end
+
+  curl -H "Authorization: Bearer \$TOKEN" -H "Content-Type: application/json" -H "Origin: http://127.0.0.1:$port" \\
+       -H "Accept: audio/wav" -d '{"text":"When are you open?"}' -o answer.wav http://127.0.0.1:$port/api/voice-chat
 
 Its logs are in $root/log.
 
