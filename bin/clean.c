@@ -19,77 +19,36 @@
 enum { ROWS = 1000, SESSIONS = 20, MAIL_KEEP_DAYS = 30 };
 static const int64_t day_ms = 86400000;
 
-struct portion {
-    int64_t before_ms, size, removed;
-};
-
-static enum sb_error expire_answers(struct sb_db_conn *tx, void *context)
-{
-    struct portion *portion = context;
-    return sb_idempotency_expire(tx, portion->before_ms, portion->size, &portion->removed);
-}
-
-static enum sb_error remove_realtime_calls(struct sb_db_conn *tx, void *context)
-{
-    struct portion *portion = context;
-    return sb_realtime_calls_remove(tx, portion->before_ms, portion->size, &portion->removed);
-}
-
-static enum sb_error remove_leads(struct sb_db_conn *tx, void *context)
-{
-    struct portion *portion = context;
-    return sb_leads_remove(tx, portion->before_ms, portion->size, &portion->removed);
-}
-
-static enum sb_error remove_mail(struct sb_db_conn *tx, void *context)
-{
-    struct portion *portion = context;
-    return sb_outbox_remove(tx, portion->before_ms, portion->size, &portion->removed);
-}
-
-static enum sb_error expire_replies(struct sb_db_conn *tx, void *context)
-{
-    struct portion *portion = context;
-    return sb_chat_cache_expire(tx, portion->before_ms, portion->size, &portion->removed);
-}
-
-static enum sb_error expire_sessions(struct sb_db_conn *tx, void *context)
-{
-    struct portion *portion = context;
-    return sb_sessions_expire(tx, portion->before_ms, portion->size, &portion->removed);
-}
-
-static enum sb_error expire_reservations(struct sb_db_conn *tx, void *context)
-{
-    struct portion *portion = context;
-    return sb_budget_expire(tx, portion->before_ms, portion->size, &portion->removed);
-}
-
-static enum sb_error expire_usage(struct sb_db_conn *tx, void *context)
-{
-    struct portion *portion = context;
-    return sb_usage_expire(tx, portion->before_ms, portion->size, &portion->removed);
-}
-
 /* What is removed, and from when on it is kept: that many days, or what is not over. */
 struct part {
     const char *what;
-    sb_db_closure_fn *closure;
+    enum sb_error (*remove)(struct sb_db_conn *tx, int64_t before_ms, int64_t limit,
+                            int64_t *removed);
     int64_t keep_days;
     int64_t portion; /* in one transaction: requests get their turn in between */
 };
 
+struct portion {
+    const struct part *part;
+    int64_t before_ms, removed;
+};
+
+static enum sb_error remove_portion(struct sb_db_conn *tx, void *context)
+{
+    struct portion *portion = context;
+    return portion->part->remove(tx, portion->before_ms, portion->part->portion, &portion->removed);
+}
+
 /* Removes all that there is, and says how much that was. */
 static enum sb_error clear(const struct command *command, const struct part *part, int64_t now_ms)
 {
-    struct portion portion = {.before_ms = now_ms - part->keep_days * day_ms,
-                              .size = part->portion};
+    struct portion portion = {.part = part, .before_ms = now_ms - part->keep_days * day_ms};
     int64_t total = 0;
     enum sb_error error;
     do {
-        error = sb_db_write(command->db, part->closure, &portion, SB_DB_WRITE_DEADLINE_MS);
+        error = sb_db_write(command->db, remove_portion, &portion, SB_DB_WRITE_DEADLINE_MS);
         total += error == SB_OK ? portion.removed : 0;
-    } while (error == SB_OK && portion.removed == portion.size);
+    } while (error == SB_OK && portion.removed == part->portion);
     if (error == SB_OK)
         printf("%" PRId64 " %s removed\n", total, part->what);
     return error;
@@ -120,14 +79,14 @@ static int clean(int argc, char **argv)
         return VERB_FAILED;
     const struct sb_config *config = command.config;
     const struct part parts[] = {
-        {"expired answers", expire_answers, 0, ROWS},
-        {"ended realtime calls", remove_realtime_calls, config->realtime_calls_keep_days, ROWS},
-        {"unused conversations", expire_sessions, config->sessions_keep_days, SESSIONS},
-        {"stale reservations", expire_reservations, 0, ROWS},
-        {"days of usage", expire_usage, config->usage_keep_days, ROWS},
-        {"leads", remove_leads, config->leads_keep_days, ROWS},
-        {"mails", remove_mail, MAIL_KEEP_DAYS, ROWS},
-        {"cached replies", expire_replies, 0, ROWS},
+        {"expired answers", sb_idempotency_expire, 0, ROWS},
+        {"ended realtime calls", sb_realtime_calls_remove, config->realtime_calls_keep_days, ROWS},
+        {"unused conversations", sb_sessions_expire, config->sessions_keep_days, SESSIONS},
+        {"stale reservations", sb_budget_expire, 0, ROWS},
+        {"days of usage", sb_usage_expire, config->usage_keep_days, ROWS},
+        {"leads", sb_leads_remove, config->leads_keep_days, ROWS},
+        {"mails", sb_outbox_remove, MAIL_KEEP_DAYS, ROWS},
+        {"cached replies", sb_chat_cache_expire, 0, ROWS},
     };
     int64_t now_ms = sb_clock_now_ms();
     enum sb_error error = SB_OK;
