@@ -167,12 +167,12 @@ deps-check:
 # takes a minute.
 NODE_MODULES := tests/node_modules/.package-lock.json
 $(NODE_MODULES): tests/package-lock.json
-	@npm ci --prefix tests --silent --no-audit --no-fund
+	@npm ci --prefix tests --loglevel=error --no-audit --no-fund
 	@touch $@
 
 BENCH_MODULES := tests/bench/node_modules/.package-lock.json
 $(BENCH_MODULES): tests/bench/package-lock.json
-	@npm_config_nodedir=/usr npm ci --prefix tests/bench --build-from-source --silent --no-audit --no-fund
+	@npm_config_nodedir=/usr npm ci --prefix tests/bench --build-from-source --loglevel=error --no-audit --no-fund
 	@touch $@
 
 deps-bench:
