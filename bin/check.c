@@ -290,8 +290,7 @@ static void check_database(struct report *report, const struct sb_config *config
 /* As the owner: what is not readable to it is not readable to the endpoints. */
 static void check_authorities(struct report *report, const struct sb_config *config)
 {
-    if (config->upstream_ca_file != NULL &&
-        sb_fetch_prepare(config) == SB_E_MISCONFIGURED)
+    if (config->upstream_ca_file != NULL && sb_fetch_prepare(config) == SB_E_MISCONFIGURED)
         add_format(report, "UPSTREAM_CA_FILE", false,
                    "%s holds no certificate in PEM, or is not readable to the owner of STATE_DIR; "
                    "name a file that is, or leave the variable out",

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 
 const SHOWN = 4;
 const WRONG_MAX = 40;
-const POSITIONS_MAX = 20000;
+const POSITIONS_MAX = 100000;
 
 // Runs attempt(at) for at = 1, 2, ..., beyond `dense` only every stride-th, until a fault was no
 // longer reached, width at a time. attempt gives { hit, outcome }: whether the fault came, and how the program took it; it
