@@ -100,6 +100,37 @@ Test(budget, a_reservation_ends_with_its_time)
     cr_assert(deadline_ms >= before_ms + 60000 && deadline_ms <= sb_clock_now_ms() + 60000);
 }
 
+static enum sb_error forbid_settling(struct sb_db_conn *tx, void *context)
+{
+    (void)context;
+    return sb_db_exec(tx,
+                      "CREATE TRIGGER settling BEFORE DELETE ON reservations BEGIN SELECT "
+                      "RAISE(ABORT, 'not now'); END",
+                      SB_DB_NO_VALUES, NULL);
+}
+
+Test(budget, what_cannot_be_settled_is_logged_and_stays_set_aside)
+{
+    const char *ada = call_token(&site, "ada");
+    call_write(&site, forbid_settling, NULL);
+    cr_assert_neq(get(ada, "turns=10&settle=true")->status, 200);
+    cr_assert(call_file_has(&site, "log/switchboard.log", "\"budget.unsettled\""));
+    cr_assert(call_file_has(&site, "log/switchboard.log", "\"turns\":5"));
+    cr_assert_eq(get(ada, "turns=1")->status, 429);
+}
+
+static enum sb_error drop_reservations(struct sb_db_conn *tx, void *context)
+{
+    (void)context;
+    return sb_db_exec(tx, "DROP TABLE reservations", SB_DB_NO_VALUES, NULL);
+}
+
+Test(budget, where_the_database_fails_nothing_may_be_spent)
+{
+    call_write(&site, drop_reservations, NULL);
+    cr_assert_eq(get(call_token(&site, "ada"), "turns=1")->status, 503);
+}
+
 Test(budget, a_refusal_names_the_budget_and_when_it_is_renewed)
 {
     static const struct {
