@@ -357,6 +357,8 @@ Test(voice_output, events_tell_sound_that_has_a_format_as_it_comes)
     cr_expect_eq(json_integer_value(json_object_get(
                      json_object_get(event(answer, "done", 0), "timings"), "llmMs")),
                  2);
+    cr_expect(json_is_integer(
+        json_object_get(json_object_get(event(answer, "done", 0), "timings"), "ttfaMs")));
     cr_expect_null(event(answer, "error", 0));
 }
 
