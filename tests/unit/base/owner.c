@@ -31,7 +31,7 @@ static int in_child(int (*check)(void))
     int status = -1;
     pid_t child = fork();
     if (child == 0)
-        _exit(check());
+        base_exit(check());
     waitpid(child, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

@@ -103,7 +103,7 @@ static int in_child_without_tmpfile(unsigned error)
     int status = -1;
     pid_t child = fork();
     if (child == 0)
-        _exit(!without_tmpfile(error) ? 2 : works_and_has_no_name() ? 0 : 1);
+        base_exit(!without_tmpfile(error) ? 2 : works_and_has_no_name() ? 0 : 1);
     waitpid(child, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
@@ -112,6 +112,21 @@ Test(temp_file, has_none_either_where_the_file_system_knows_no_nameless_files)
 {
     cr_assert_eq(in_child_without_tmpfile(EOPNOTSUPP), 0);
     cr_assert_eq(in_child_without_tmpfile(EISDIR), 0);
+}
+
+static int in_a_directory_that_takes_no_names(void)
+{
+    return without_tmpfile(EOPNOTSUPP) && sb_temp_file_open("/proc/self") == -1 ? 0 : 1;
+}
+
+Test(temp_file, nor_can_be_made_where_no_file_can)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0)
+        base_exit(in_a_directory_that_takes_no_names());
+    waitpid(child, &status, 0);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 Test(temp_file, another_failure_is_told)

@@ -72,6 +72,16 @@ size_t base_count(const char *text, const char *part)
     return count;
 }
 
+/* Of gcc's runtime, in a build for coverage. */
+void __gcov_dump(void) __attribute__((weak));
+
+void base_exit(int status)
+{
+    if (__gcov_dump != NULL)
+        __gcov_dump();
+    _exit(status);
+}
+
 bool base_race(int count, bool (*work)(int index, void *context), void *context)
 {
     pid_t children[RACE_MAX];
@@ -84,7 +94,7 @@ bool base_race(int count, bool (*work)(int index, void *context), void *context)
             char byte;
             close(gate[1]);
             (void)!read(gate[0], &byte, 1); /* returns when the parent closes its end */
-            _exit(work(i, context) ? 0 : 1);
+            base_exit(work(i, context) ? 0 : 1);
         }
     }
     close(gate[0]);

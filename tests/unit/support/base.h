@@ -25,6 +25,9 @@ void base_file_write(const char *path, const char *text);
 /* How many times part is found in text. */
 size_t base_count(const char *text, const char *part);
 
+/* Ends a child process, with what it has run counted where that is measured. */
+_Noreturn void base_exit(int status);
+
 /* Runs work(0..count-1) in processes that are all let go at once and waits for them. True: each
  * work returned true. */
 bool base_race(int count, bool (*work)(int index, void *context), void *context);

@@ -317,6 +317,29 @@ Test(fetch_session, a_sink_may_cancel_another_call_and_its_own)
     cr_assert_eq(fetching_counted(SB_FETCH_CANCELLED), 2);
 }
 
+static struct sb_fetch_call *to_cancel;
+
+static ssize_t cancelling_source(void *context, int64_t offset, char *buffer, size_t size)
+{
+    (void)context, (void)size;
+    cr_expect_eq(offset, 0, "it is asked for no more");
+    sb_fetch_cancel(to_cancel);
+    *buffer = 'x';
+    return 1;
+}
+
+Test(fetch_session, a_source_may_cancel_its_own_call)
+{
+    struct sb_fetch_source source = {.read = cancelling_source, .length = 1000};
+    fetching_serve(hello, NULL);
+    struct sb_fetch_request request = get("/");
+    request.source = &source;
+    to_cancel = start(&request);
+    while (sb_fetch_step(session, -1, NULL, 0) > 0)
+        ;
+    cr_assert_eq(fetching_counted(SB_FETCH_CANCELLED), 1);
+}
+
 Test(fetch_session, a_call_waiting_for_a_name_that_does_not_resolve_is_cancelled_at_once)
 {
     fetching_serve(hello, NULL);
