@@ -47,7 +47,7 @@ CFLAGS += -O1 -fsanitize=thread
 LDFLAGS += -fsanitize=thread
 else ifeq ($(MODE),coverage)
 CFLAGS += -O0 --coverage -fprofile-update=atomic
-LDFLAGS += --coverage
+LDFLAGS += --coverage -Wl,-u,__gcov_dump
 else
 $(error MODE is release, asan, tsan or coverage)
 endif

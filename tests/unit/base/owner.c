@@ -2,8 +2,10 @@
 #include "base/owner.h"
 
 #include <criterion/criterion.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +75,29 @@ Test(owner, root_takes_on_the_owner_for_good)
     cr_assert_eq(geteuid(), 0, "this test needs root");
     cr_assert_eq(chown(directory, SOMEBODY, SOMEBODY), 0);
     cr_assert_eq(in_child(root_becomes_owner), 0);
+}
+
+static int root_without_its_powers_stays(void)
+{
+    char problem[256] = "";
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[2] = {0};
+    if (syscall(SYS_capset, &header, none) != 0)
+        return 1;
+    if (sb_owner_become(directory, problem, sizeof problem))
+        return 2;
+    return strstr(problem, "cannot become uid 12345") != NULL &&
+                   strstr(problem, "Operation not permitted") != NULL
+               ? 0
+               : 3;
+}
+
+Test(owner, root_that_may_not_become_the_owner_says_so)
+{
+    cr_assert_eq(geteuid(), 0, "this test needs root");
+    cr_assert_eq(chown(directory, SOMEBODY, SOMEBODY), 0);
+    cr_assert_eq(chmod(directory, 0755), 0);
+    cr_assert_eq(in_child(root_without_its_powers_stays), 0);
 }
 
 static int stranger_is_refused(void)

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
@@ -114,19 +115,41 @@ Test(temp_file, has_none_either_where_the_file_system_knows_no_nameless_files)
     cr_assert_eq(in_child_without_tmpfile(EISDIR), 0);
 }
 
-static int in_a_directory_that_takes_no_names(void)
+/* The directory by so long a way that there is no room for a name. */
+static int at_the_end_of_a_long_way(void)
+{
+    char way[PATH_MAX] = "";
+    size_t length = strlen(files);
+    memcpy(way, files, length);
+    while (length + 2 < sizeof way - 2) {
+        memcpy(way + length, "/.", 3);
+        length += 2;
+    }
+    return mkdir(files, 0700) == 0 && without_tmpfile(EOPNOTSUPP) && sb_temp_file_open(way) == -1 &&
+                   errno == ENAMETOOLONG
+               ? 0
+               : 1;
+}
+
+static int where_no_file_can_be_made(void)
 {
     return without_tmpfile(EOPNOTSUPP) && sb_temp_file_open("/proc/self") == -1 ? 0 : 1;
 }
 
-Test(temp_file, nor_can_be_made_where_no_file_can)
+static int in_child(int (*check)(void))
 {
     int status = -1;
     pid_t child = fork();
     if (child == 0)
-        base_exit(in_a_directory_that_takes_no_names());
+        base_exit(check());
     waitpid(child, &status, 0);
-    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+Test(temp_file, what_has_to_have_a_name_fails_where_it_can_have_none)
+{
+    cr_assert_eq(in_child(at_the_end_of_a_long_way), 0);
+    cr_assert_eq(in_child(where_no_file_can_be_made), 0);
 }
 
 Test(temp_file, another_failure_is_told)
