@@ -66,6 +66,11 @@ void sb_memory_unreserve(void)
     reserve.used = 0;
 }
 
+void sb_memory_give_back(void)
+{
+    malloc_trim(0);
+}
+
 static bool reserved(const void *memory)
 {
     const unsigned char *at = memory;

@@ -37,6 +37,10 @@ bool sb_memory_reserve_used(void);
 /* Ends and frees this thread's reserve. */
 void sb_memory_unreserve(void);
 
+/* Hands memory that is free but still the process's back to the system. For moments of rest: it
+ * takes some 0.1 ms. */
+void sb_memory_give_back(void);
+
 /* For the libraries: as malloc(), realloc() and free(), with the reserve. */
 void *sb_memory_library_alloc(size_t size);
 void *sb_memory_library_realloc(void *memory, size_t size);
