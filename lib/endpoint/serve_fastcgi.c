@@ -21,6 +21,7 @@
 #include "base/metrics.h"
 #include "endpoint/gateway_fcgi.h"
 #include "endpoint/runtime.h"
+#include "store/db.h"
 
 enum {
     LISTEN_FD = 0,
@@ -28,7 +29,7 @@ enum {
     STACK_SIZE = 256 * 1024,
     GUARD_SIZE = 4096,
     ACCEPT_WAIT_MS = 250, /* then an idle worker looks whether it is to stop */
-    IDLE_WAITS = 40,      /* so many of these, and it is one too many */
+    IDLE_WAITS = 20,      /* so many of these, and it is one too many */
     DRAIN_MAX = 1024,     /* connections taken from the backlog after a stop */
     STOP_DEADLINE_MS = 7000,
     PRESSURE_PAUSE_MS = 50 /* out of descriptors: wait for some to come back */
@@ -151,6 +152,13 @@ static bool backlog_left(struct pool *pool)
     return poll(&wait, 1, 0) > 0 && atomic_fetch_add(&pool->drained, 1) < DRAIN_MAX;
 }
 
+static void give_back(struct pool *pool)
+{
+    if (pool->runtime->db != NULL)
+        sb_db_give_back(pool->runtime->db);
+    sb_memory_give_back();
+}
+
 /* An idle worker has waited for nothing `waits` times. Whether it is to go on: one always does. */
 static bool stay(struct pool *pool, int waits)
 {
@@ -160,7 +168,7 @@ static bool stay(struct pool *pool, int waits)
         return false;
     atomic_fetch_add(&pool->idle, 1);
     if (waits == IDLE_WAITS)
-        sb_memory_give_back();
+        give_back(pool);
     return true;
 }
 
@@ -242,7 +250,7 @@ static void *work(void *context)
     }
     sb_fcgi_free(fcgi);
     if (!atomic_load(&pool->stopping))
-        sb_memory_give_back();
+        give_back(pool);
     leave(self);
     return NULL;
 }
