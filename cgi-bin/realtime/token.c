@@ -75,5 +75,6 @@ const struct sb_endpoint sb_endpoint = {
                                    .errors = SB_ERRORS(SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
                                    .summary = "Make a client secret for a voice session"},
                                   {.handler = NULL}},
+    .workers = 32, /* they wait for the API most of their time */
     .needs = SB_NEEDS_DB | SB_NEEDS_UPSTREAM | SB_NEEDS_OPENAI | SB_NEEDS_TICKETS,
 };

@@ -2,14 +2,23 @@
 
 #include <jansson.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/crypto.h"
 
+enum { HEAPS_MAX = 4, SPARE_MAX = 4 };
 enum { HEADER = 16 }; /* in front of each piece of the reserve: its size */
 
 static _Thread_local bool ran_out;
+
+/* Who keeps something only to be faster. */
+static struct {
+    pthread_mutex_t lock;
+    size_t count;
+    void (*give_back[SPARE_MAX])(void);
+} spare = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local struct {
     unsigned char *memory; /* NULL: there is none */
@@ -18,6 +27,7 @@ static _Thread_local struct {
 
 void sb_memory_init(void)
 {
+    mallopt(M_ARENA_MAX, HEAPS_MAX); /* each keeps what its busiest moment took */
     json_set_alloc_funcs(sb_memory_library_alloc, sb_memory_library_free);
     sb_crypto_init_memory();
 }
@@ -64,6 +74,23 @@ void sb_memory_unreserve(void)
     free(reserve.memory);
     reserve.memory = NULL;
     reserve.used = 0;
+}
+
+void sb_memory_add_spare(void (*give_back)(void))
+{
+    pthread_mutex_lock(&spare.lock);
+    if (spare.count < SPARE_MAX)
+        spare.give_back[spare.count++] = give_back;
+    pthread_mutex_unlock(&spare.lock);
+}
+
+void sb_memory_give_back(void)
+{
+    pthread_mutex_lock(&spare.lock);
+    for (size_t i = 0; i < spare.count; i++)
+        spare.give_back[i]();
+    pthread_mutex_unlock(&spare.lock);
+    malloc_trim(0);
 }
 
 static bool reserved(const void *memory)

@@ -37,6 +37,13 @@ bool sb_memory_reserve_used(void);
 /* Ends and frees this thread's reserve. */
 void sb_memory_unreserve(void);
 
+/* give_back frees what its module keeps only to be faster. Called once by each such module (there
+ * is room for four), it is called from any thread at moments of rest. */
+SB_NONNULL_ALL void sb_memory_add_spare(void (*give_back)(void));
+
+/* Has all spare memory freed, and hands what is free back to the system. Takes some 0.1 ms. */
+void sb_memory_give_back(void);
+
 /* For the libraries: as malloc(), realloc() and free(), with the reserve. */
 void *sb_memory_library_alloc(size_t size);
 void *sb_memory_library_realloc(void *memory, size_t size);

@@ -1,45 +1,91 @@
-/* The accept loop: a leader waits for a connection, hands the lead on, and only then reads from
- * the peer, so that a silent or slow peer holds one worker and never the process. Workers are made
- * when a connection comes and none is idle. */
+/* The accept loop. Idle workers wait in accept(): the kernel wakes one for a connection, and no
+ * other. That worker reads from the peer itself, so that a silent or slow peer holds one worker and
+ * never the process. A worker is made when the last idle one takes a connection, and ends when it
+ * has been idle for long. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 #include "endpoint/gateway_fcgi.h"
 #include "endpoint/runtime.h"
+#include "store/db.h"
 
 enum {
     LISTEN_FD = 0,
     PEER_TIMEOUT_S = 30,
     STACK_SIZE = 256 * 1024,
-    DRAIN_MAX = 1024, /* connections taken from the backlog after a stop */
+    GUARD_SIZE = 4096,
+    ACCEPT_WAIT_MS = 250, /* then an idle worker looks whether it is to stop */
+    IDLE_WAITS = 20,      /* so many of these, and it is one too many */
+    DRAIN_MAX = 1024,     /* connections taken from the backlog after a stop */
     STOP_DEADLINE_MS = 7000,
     PRESSURE_PAUSE_MS = 50 /* out of descriptors: wait for some to come back */
 };
 
+struct thread {
+    struct pool *pool;
+    pthread_t id;
+    void *stack;
+};
+
 struct pool {
     struct sb_runtime *runtime;
-    pthread_mutex_t lock;
-    pthread_cond_t lead_free, ended;
-    int cap, threads, idle;
-    bool led;      /* somebody leads */
-    bool stopping; /* a signal came */
-    bool finished; /* the backlog is drained: nobody leads any more */
-    bool deaf;     /* all workers ended though nobody asked for it */
-    int stop_fd, drained;
-    pthread_t last_ended; /* where any_ended */
-    bool any_ended;
+    int cap;
+    atomic_bool stopping; /* a signal came */
+    atomic_int idle;      /* workers that wait for a connection or are about to */
+    atomic_int drained;
+    pthread_mutex_t lock; /* over what follows */
+    pthread_cond_t ended;
+    int threads;
+    bool deaf;                 /* all workers ended though nobody asked for it */
+    struct thread *last_ended; /* NULL: none has */
 };
+
+/* --- Threads --- */
+
+/* Stacks are our own: the C library keeps those of ended threads, with the memory they used. */
+static struct thread *thread_new(struct pool *pool)
+{
+    struct thread *thread = calloc(1, sizeof *thread);
+    if (thread == NULL)
+        return NULL;
+    thread->pool = pool;
+    thread->stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+    if (thread->stack != MAP_FAILED && mprotect(thread->stack, GUARD_SIZE, PROT_NONE) == 0)
+        return thread;
+    if (thread->stack != MAP_FAILED)
+        munmap(thread->stack, STACK_SIZE);
+    free(thread);
+    return NULL;
+}
+
+static void thread_free(struct thread *thread)
+{
+    munmap(thread->stack, STACK_SIZE);
+    free(thread);
+}
+
+static void thread_join(struct thread *thread)
+{
+    if (thread == NULL)
+        return;
+    pthread_join(thread->id, NULL);
+    thread_free(thread);
+}
 
 static void *work(void *context);
 
@@ -47,22 +93,41 @@ static void *work(void *context);
 static bool add_worker(struct pool *pool)
 {
     pthread_attr_t attributes;
-    pthread_t thread;
+    struct thread *thread = thread_new(pool);
+    if (thread == NULL)
+        return false;
+    atomic_fetch_add(&pool->idle, 1); /* from now on, so that no other is made in its place */
     pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    bool made = pthread_create(&thread, &attributes, work, pool) == 0;
+    bool made = pthread_attr_setstack(&attributes, thread->stack, STACK_SIZE) == 0 &&
+                pthread_create(&thread->id, &attributes, work, thread) == 0;
     pthread_attr_destroy(&attributes);
+    if (!made) {
+        atomic_fetch_sub(&pool->idle, 1);
+        thread_free(thread);
+    }
     pool->threads += made;
     return made;
 }
 
-static bool stopping(struct pool *pool)
+/* The worker's last act. Each joins the one that ended before it and the main thread the last, so
+ * that none is still inside a library's clean-up when the process exits. */
+static void leave(struct thread *self)
 {
+    struct pool *pool = self->pool;
     pthread_mutex_lock(&pool->lock);
-    bool stop = pool->stopping;
+    struct thread *before = pool->last_ended;
+    pool->last_ended = self;
+    pool->threads--;
+    if (pool->threads == 0 && !atomic_load(&pool->stopping)) {
+        pool->deaf = true;
+        kill(getpid(), SIGTERM); /* the server starts another that may do better */
+    }
+    pthread_cond_signal(&pool->ended);
     pthread_mutex_unlock(&pool->lock);
-    return stop;
+    thread_join(before);
 }
+
+/* --- Connections --- */
 
 static bool failed(const char *event, const char *reason)
 {
@@ -70,29 +135,49 @@ static bool failed(const char *event, const char *reason)
     return false;
 }
 
-static bool accept_failed(const char *reason)
+/* The socket is shared with the server and perhaps with other processes, and so are its flags: said
+ * again from time to time. */
+static bool make_accept_wait(void)
 {
-    return failed("fastcgi.accept", reason);
+    const struct timeval wait = {.tv_usec = ACCEPT_WAIT_MS * 1000L};
+    int flags = fcntl(LISTEN_FD, F_GETFL);
+    return flags >= 0 && fcntl(LISTEN_FD, F_SETFL, flags & ~O_NONBLOCK) == 0 &&
+           setsockopt(LISTEN_FD, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
 }
 
-/* Waits for a connection or a stop. False: whoever shares the socket has shut it down, and accept()
- * would say "again" for ever. */
-static bool wait_for_peer(struct pool *pool)
+/* After a stop: whether a connection still waits. Another process may be faster to take it. */
+static bool backlog_left(struct pool *pool)
 {
-    struct pollfd wait[2] = {{.fd = LISTEN_FD, .events = POLLIN},
-                             {.fd = pool->stop_fd, .events = POLLIN}};
-    poll(wait, 2, -1);
-    return (wait[0].revents & (POLLHUP | POLLERR | POLLNVAL)) == 0 ||
-           accept_failed("the listening socket was shut down");
+    struct pollfd wait = {.fd = LISTEN_FD, .events = POLLIN};
+    return poll(&wait, 1, 0) > 0 && atomic_fetch_add(&pool->drained, 1) < DRAIN_MAX;
+}
+
+static void give_back(struct pool *pool)
+{
+    if (pool->runtime->db != NULL)
+        sb_db_give_back(pool->runtime->db);
+    sb_memory_give_back();
+}
+
+/* An idle worker has waited for nothing `waits` times. Whether it is to go on: one always does. */
+static bool stay(struct pool *pool, int waits)
+{
+    if (waits % IDLE_WAITS != 0)
+        return make_accept_wait();
+    if (atomic_fetch_sub(&pool->idle, 1) > 1)
+        return false;
+    atomic_fetch_add(&pool->idle, 1);
+    if (waits == IDLE_WAITS)
+        give_back(pool);
+    return true;
 }
 
 /* After a failed accept(): whether to try again. */
-static bool worth_another_try(struct pool *pool, int error, bool stop)
+static bool worth_another_try(struct pool *pool, int error, int *waits)
 {
-    struct pollfd wait = {.fd = pool->stop_fd, .events = POLLIN};
     switch (error) {
     case EAGAIN:
-        return !stop && wait_for_peer(pool);
+        return stay(pool, ++*waits);
     case EINTR:
     case ECONNABORTED:
         return true;
@@ -100,68 +185,27 @@ static bool worth_another_try(struct pool *pool, int error, bool stop)
     case ENFILE:
     case ENOMEM:
     case ENOBUFS:
-        poll(&wait, 1, PRESSURE_PAUSE_MS);
+        poll(NULL, 0, PRESSURE_PAUSE_MS);
         return true;
-    default:
-        return accept_failed(strerror(error));
+    default: /* EINVAL: whoever shares the socket has shut it down */
+        atomic_fetch_sub(&pool->idle, 1);
+        return failed("fastcgi.accept", strerror(error));
     }
 }
 
-/* The next connection; -1 once a stop was asked for and the backlog is empty, or if none can come
- * any more. Only the leader is here. */
+/* The next connection; -1: the worker is to end. */
 static int next_connection(struct pool *pool)
 {
+    int waits = 0;
     for (;;) {
-        bool stop = stopping(pool);
-        if (stop && pool->drained++ >= DRAIN_MAX)
+        if (atomic_load(&pool->stopping) && !backlog_left(pool))
             return -1;
         int fd = accept4(LISTEN_FD, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
             return fd;
-        if (!worth_another_try(pool, errno, stop))
+        if (!worth_another_try(pool, errno, &waits))
             return -1;
     }
-}
-
-/* Waits for the lead; false once there is nothing more to lead. Under the lock. */
-static bool take_lead(struct pool *pool)
-{
-    pool->idle++;
-    while (pool->led && !pool->finished)
-        pthread_cond_wait(&pool->lead_free, &pool->lock);
-    pool->idle--;
-    if (pool->finished)
-        return false;
-    pool->led = true;
-    return true;
-}
-
-/* Under the lock. */
-static void hand_lead_on(struct pool *pool, bool finished)
-{
-    pool->led = false;
-    if (finished) {
-        pool->finished = true;
-        pthread_cond_broadcast(&pool->lead_free);
-    } else if (pool->idle > 0) {
-        pthread_cond_signal(&pool->lead_free);
-    } else if (pool->threads < pool->cap) {
-        add_worker(pool);
-    } /* else the first worker that comes back leads; until then the kernel queues */
-}
-
-static int lead(struct pool *pool)
-{
-    pthread_mutex_lock(&pool->lock);
-    bool leader = take_lead(pool);
-    pthread_mutex_unlock(&pool->lock);
-    if (!leader)
-        return -1;
-    int fd = next_connection(pool);
-    pthread_mutex_lock(&pool->lock);
-    hand_lead_on(pool, fd < 0);
-    pthread_mutex_unlock(&pool->lock);
-    return fd;
 }
 
 static void serve(struct sb_worker *worker, struct sb_fcgi *fcgi, int fd)
@@ -175,51 +219,43 @@ static void serve(struct sb_worker *worker, struct sb_fcgi *fcgi, int fd)
     sb_fcgi_end(fcgi);
 }
 
-/* The worker's last act. Each joins the one that ended before it and the main thread the last, so
- * that none is still inside a library's clean-up when the process exits. */
-static void leave(struct pool *pool)
+/* This worker has taken a connection: another takes the next one. At the cap the first that comes
+ * back does; until then the kernel queues. */
+static void make_way(struct pool *pool)
 {
+    if (atomic_fetch_sub(&pool->idle, 1) > 1)
+        return;
     pthread_mutex_lock(&pool->lock);
-    pthread_t before = pool->last_ended;
-    bool any = pool->any_ended;
-    pool->last_ended = pthread_self();
-    pool->any_ended = true;
-    pool->threads--;
-    if (pool->threads == 0 && !pool->stopping) {
-        pool->deaf = true;
-        kill(getpid(), SIGTERM); /* the server starts another that may do better */
-    }
-    pthread_cond_signal(&pool->ended);
+    if (pool->threads < pool->cap)
+        add_worker(pool);
     pthread_mutex_unlock(&pool->lock);
-    if (any)
-        pthread_join(before, NULL);
 }
 
 static void *work(void *context)
 {
-    struct pool *pool = context;
+    struct thread *self = context;
+    struct pool *pool = self->pool;
     struct sb_worker worker = {0};
     struct sb_fcgi *fcgi = sb_fcgi_new();
     if (fcgi != NULL && sb_worker_open(&worker, pool->runtime)) {
-        for (int fd = lead(pool); fd >= 0; fd = lead(pool))
+        for (int fd = next_connection(pool); fd >= 0; fd = next_connection(pool)) {
+            make_way(pool);
             serve(&worker, fcgi, fd);
+            atomic_fetch_add(&pool->idle, 1);
+        }
         sb_worker_close(&worker);
     } else {
+        atomic_fetch_sub(&pool->idle, 1);
         failed("fastcgi.worker", strerror(ENOMEM));
     }
     sb_fcgi_free(fcgi);
-    leave(pool);
+    if (!atomic_load(&pool->stopping))
+        give_back(pool);
+    leave(self);
     return NULL;
 }
 
-static void ask_to_stop(struct pool *pool)
-{
-    uint64_t one = 1;
-    pthread_mutex_lock(&pool->lock);
-    pool->stopping = true;
-    pthread_mutex_unlock(&pool->lock);
-    (void)!write(pool->stop_fd, &one, sizeof one);
-}
+/* --- The process --- */
 
 /* Whether all workers ended in time. */
 static bool wait_for_workers(struct pool *pool)
@@ -245,11 +281,9 @@ static int worker_cap(const struct sb_runtime *runtime)
 bool sb_serve_fastcgi(struct sb_runtime *runtime)
 {
     struct pool pool = {.runtime = runtime,
-                        .lock = PTHREAD_MUTEX_INITIALIZER,
-                        .lead_free = PTHREAD_COND_INITIALIZER,
-                        .ended = PTHREAD_COND_INITIALIZER,
                         .cap = worker_cap(runtime),
-                        .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+                        .lock = PTHREAD_MUTEX_INITIALIZER,
+                        .ended = PTHREAD_COND_INITIALIZER};
     sigset_t signals;
     int taken;
     sigemptyset(&signals);
@@ -259,7 +293,7 @@ bool sb_serve_fastcgi(struct sb_runtime *runtime)
     /* Blocked before any thread is made, so in all of them: a signal never cuts a read short. */
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    if (pool.stop_fd < 0 || fcntl(LISTEN_FD, F_SETFL, O_NONBLOCK) != 0 || !sb_fcgi_init())
+    if (!make_accept_wait() || !sb_fcgi_init())
         return failed("fastcgi.start", strerror(errno));
     pthread_mutex_lock(&pool.lock);
     bool started = add_worker(&pool);
@@ -267,13 +301,12 @@ bool sb_serve_fastcgi(struct sb_runtime *runtime)
     if (!started)
         return failed("fastcgi.start", "no thread could be made");
     sigwait(&signals, &taken);
-    ask_to_stop(&pool);
+    atomic_store(&pool.stopping, true);
     if (!wait_for_workers(&pool)) {
         SB_LOG(SB_LOG_WARN, "stop.forced", NULL, SB_LOG_INT("requests", pool.threads));
         _exit(EXIT_SUCCESS); /* threads still use what an orderly exit would free */
     }
-    if (pool.any_ended)
-        pthread_join(pool.last_ended, NULL);
+    thread_join(pool.last_ended);
     sb_runtime_close(runtime);
     return !pool.deaf;
 }

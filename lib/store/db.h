@@ -61,6 +61,9 @@ void sb_db_free(struct sb_db *db);
  * the reader again. */
 SB_NONNULL_ALL SB_RETURNS_NONNULL struct sb_db_conn *sb_db_reader(struct sb_db *db);
 
+/* Frees what connections that are idle keep of the file's pages. For moments of rest. */
+SB_NONNULL_ALL void sb_db_give_back(struct sb_db *db);
+
 /* Runs a SELECT, or in a closure any statement with RETURNING. sql must be a string literal
  * (statements are cached by address). row may be NULL. Every statement is reset before this
  * returns: no read transaction stays open. SB_E_UNAVAILABLE: the database cannot be read (logged);

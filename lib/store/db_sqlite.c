@@ -82,6 +82,17 @@ void sb_db_readers_give_back(struct sb_db_readers *readers, struct sb_db_conn *c
     pthread_mutex_unlock(&readers->lock);
 }
 
+void sb_db_give_back(struct sb_db *db)
+{
+    struct sb_db_readers *readers = &db->readers;
+    pthread_mutex_lock(&readers->lock);
+    for (size_t i = 0; i < readers->idle_count; i++) {
+        if (readers->idle[i]->handle != NULL)
+            sqlite3_db_release_memory(readers->idle[i]->handle);
+    }
+    pthread_mutex_unlock(&readers->lock);
+}
+
 void sb_db_readers_close(struct sb_db_readers *readers)
 {
     for (size_t i = 0; i < SB_DB_READERS_MAX; i++)

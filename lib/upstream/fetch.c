@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "upstream/fetch_internal.h"
 
-enum { IDLE_MAX = 16 };
+enum { IDLE_MAX = 32 };
 static const int64_t IDLE_US = (int64_t)60 * 1000000;
 
 /* The sessions nobody uses. The last one given back is the first to go out, so that few connections
@@ -43,6 +43,24 @@ static struct sb_fetch_session *pool_put(struct sb_fetch_session *session)
     return surplus;
 }
 
+static void free_all(struct sb_fetch_session *session)
+{
+    while (session != NULL) {
+        struct sb_fetch_session *next = session->next;
+        sb_fetch_session_free(session);
+        session = next;
+    }
+}
+
+void sb_fetch_pool_clear(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    struct sb_fetch_session *all = pool.newest;
+    pool.newest = NULL;
+    pthread_mutex_unlock(&pool.lock);
+    free_all(all);
+}
+
 enum sb_error sb_fetch_borrow(const struct sb_config *config, struct sb_fetch_session **session)
 {
     enum sb_error error = sb_fetch_prepare(config);
@@ -64,12 +82,7 @@ void sb_fetch_return(struct sb_fetch_session *session)
     sb_fetch_session_clear(session);
     session->idle_since_us = sb_clock_mono_us();
     session->next = NULL;
-    struct sb_fetch_session *surplus = session->broken ? session : pool_put(session);
-    while (surplus != NULL) {
-        struct sb_fetch_session *next = surplus->next;
-        sb_fetch_session_free(surplus);
-        surplus = next;
-    }
+    free_all(session->broken ? session : pool_put(session));
 }
 
 enum sb_error sb_fetch(const struct sb_config *config, const struct sb_fetch_request *request,

@@ -261,22 +261,43 @@ static bool set_target(struct sb_fetch_call *call)
            curl_easy_setopt(easy, CURLOPT_PRIVATE, call) == CURLE_OK;
 }
 
+static CURL *take_handle(struct sb_fetch_session *session)
+{
+    CURL *spare = session->spare;
+    session->spare = NULL;
+    return spare != NULL ? spare : curl_easy_init();
+}
+
+/* Making a handle takes longer than clearing one. */
+static void put_handle(struct sb_fetch_session *session, CURL *easy)
+{
+    if (session->spare != NULL) {
+        curl_easy_cleanup(easy);
+        return;
+    }
+    curl_easy_reset(easy);
+    session->spare = easy;
+}
+
 bool sb_fetch_attempt_open(struct sb_fetch_call *call)
 {
-    call->easy = curl_easy_init();
+    call->easy = take_handle(call->session);
     call->tls = is_tls(call->request.url);
     if (call->easy != NULL && set_manners(call->easy) && set_target(call) && set_connect(call) &&
         sb_fetch_process_share(call->easy) && sb_fetch_send_set(call) &&
         set_method(call->easy, call->request.method) && set_headers(call) &&
         sb_fetch_receive_set(call))
         return true;
-    sb_fetch_attempt_close(call);
+    sb_fetch_attempt_close(call, false);
     return false;
 }
 
-void sb_fetch_attempt_close(struct sb_fetch_call *call)
+void sb_fetch_attempt_close(struct sb_fetch_call *call, bool well)
 {
-    curl_easy_cleanup(call->easy);
+    if (well)
+        put_handle(call->session, call->easy);
+    else
+        curl_easy_cleanup(call->easy);
     curl_mime_free(call->mime);
     for (struct curl_slist *at = call->header_list; at != NULL; at = at->next)
         sb_wipe(at->data, strlen(at->data)); /* keys */

@@ -19,6 +19,7 @@ struct sb_fetch_session {
     int64_t timer_us;              /* when libcurl wants to be called; INT64_MAX: not at all */
     bool stepping, moved;          /* within sb_fetch_step(); something to return for */
     bool broken;                   /* libcurl failed: not to be used again */
+    CURL *spare;                   /* a handle without options for the next attempt, or NULL */
     struct sb_fetch_session *next; /* in the pool */
     int64_t idle_since_us;
 };
@@ -49,6 +50,11 @@ struct sb_fetch_call {
     enum sb_fetch_outcome broken;    /* why a callback of ours ended it; 0: none did */
 };
 
+/* --- fetch.c: the pool --- */
+
+/* Closes the sessions nobody uses, and their connections. */
+void sb_fetch_pool_clear(void);
+
 /* --- fetch_process.c: what all sessions share --- */
 
 /* Gives easy what all sessions share: names, TLS sessions and certificates. False: out of memory.
@@ -76,7 +82,8 @@ SB_NONNULL_ALL const char *sb_fetch_request_flaw(const struct sb_fetch_request *
 
 /* Makes call->easy for another attempt. False: out of memory; nothing is left of it. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_fetch_attempt_open(struct sb_fetch_call *call);
-SB_NONNULL_ALL void sb_fetch_attempt_close(struct sb_fetch_call *call);
+/* well: an answer came; else nothing of the attempt is used again. */
+SB_NONNULL_ALL void sb_fetch_attempt_close(struct sb_fetch_call *call, bool well);
 
 /* --- fetch_send.c: the request's body --- */
 

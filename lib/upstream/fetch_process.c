@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "upstream/fetch_internal.h"
 
 /* Made once and kept: every connection of the process uses them. Loading the system's bundle would
@@ -74,6 +75,8 @@ static enum sb_error open_locked(const struct sb_config *config)
         return SB_E_UNAVAILABLE;
     process.store = store_new(config->upstream_ca_file, &error);
     process.open = process.store != NULL;
+    if (process.open)
+        sb_memory_add_spare(sb_fetch_pool_clear);
     return process.open ? SB_OK : error;
 }
 

@@ -74,6 +74,7 @@ struct sb_fetch_session *sb_fetch_session_new(void)
 
 void sb_fetch_session_free(struct sb_fetch_session *session)
 {
+    curl_easy_cleanup(session->spare);
     curl_multi_cleanup(session->multi);
     free(session);
 }
@@ -88,7 +89,7 @@ static void end_call(struct sb_fetch_call *call, enum sb_fetch_outcome outcome, 
     sb_fetch_outcome_tell(call, reason);
 }
 
-static void close_attempt(struct sb_fetch_call *call)
+static void close_attempt(struct sb_fetch_call *call, bool well)
 {
     curl_off_t sent = 0, received = 0;
     if (call->easy == NULL)
@@ -98,7 +99,7 @@ static void close_attempt(struct sb_fetch_call *call)
     call->sent += sent;
     call->received += received;
     curl_multi_remove_handle(call->session->multi, call->easy);
-    sb_fetch_attempt_close(call);
+    sb_fetch_attempt_close(call, well);
 }
 
 /* The words for the log: fixed texts, nothing of the URL or the answer. */
@@ -118,7 +119,7 @@ static const char *reason_of(CURL *easy, enum sb_fetch_outcome outcome, CURLcode
 static void end_attempt(struct sb_fetch_call *call, enum sb_fetch_outcome outcome, CURLcode code)
 {
     const char *reason = reason_of(call->easy, outcome, code);
-    close_attempt(call);
+    close_attempt(call, outcome == SB_FETCH_OK || outcome == SB_FETCH_STATUS);
     sb_fetch_outcome_read(call, outcome);
     int64_t delay_ms = sb_fetch_retry_delay(call, outcome);
     if (delay_ms < 0)
@@ -131,7 +132,7 @@ static void end_attempt(struct sb_fetch_call *call, enum sb_fetch_outcome outcom
 static void abort_call(struct sb_fetch_call *call, enum sb_fetch_outcome outcome,
                        const char *reason)
 {
-    close_attempt(call);
+    close_attempt(call, false);
     sb_fetch_outcome_read(call, outcome);
     end_call(call, outcome, reason);
 }

@@ -96,7 +96,7 @@ pss() {
         awk '/^Pss:/ { sum += $2 } END { print sum }'
 }
 
-# memory_of WHO NAME PIDS...: WHO is "ours" or "peer".
+# memory_of WHO NAME PIDS...: WHO is "ours", "busy" (ours, as the load ends) or "peer".
 memory_of() {
     local who=$1 name=$2 kib pid threads=0
     shift 2
@@ -109,10 +109,10 @@ memory_of() {
         '{section: "memory", who: $who, name: $name, kib: $kib, threads: $threads, processes: $processes}'
 }
 
-memory() { # RUN_DIR
+memory() { # WHO RUN_DIR
     local file name
-    for file in $(cd "$1/fcgi" && find . -name '*.pid' | sort); do
+    for file in $(cd "$2/fcgi" && find . -name '*.pid' | sort); do
         name=${file#./}
-        memory_of ours "${name%.pid}" "$(cat "$1/fcgi/$file")"
+        memory_of "$1" "${name%.pid}" "$(cat "$2/fcgi/$file")"
     done
 }

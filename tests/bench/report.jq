@@ -20,9 +20,10 @@ def beside: (map(select(.who == "ours"))) as $ours
     | from_entries;
 def total: if any(.kib == null) then null else map(.kib) | add end;
 
-["health", "realtime/token", "calls/start", "calls/join", "calls/end", "marketing", "voice-chat"]
-    as $seven
-| . as $all
+def seven: ["health", "realtime/token", "calls/start", "calls/join", "calls/end", "marketing", "voice-chat"]
+    as $seven | map(select(.name as $name | any($seven[]; . == $name)));
+
+. as $all
 | def section($name): $all | map(select(.section == $name));
   {machine: $machine, seconds_each: $seconds,
    fsync_us: (section("fsync")[0].us | {median: median, p99: percentile(99), count: length}),
@@ -32,8 +33,9 @@ def total: if any(.kib == null) then null else map(.kib) | add end;
    best: {php: $php, express: $express},
    start: (section("start") | beside),
    token: (section("token") | beside),
-   memory: (section("memory") | {ours: map(select(.who == "ours")), peers: map(select(.who == "peer"))}
+   memory: (section("memory") | {ours: map(select(.who == "ours")), busy: map(select(.who == "busy")),
+               peers: map(select(.who == "peer"))}
        | . + {total_kib: (.ours | total),
-              seven_kib: (.ours | map(select(.name as $name | any($seven[]; . == $name))) | total)}),
+              seven_kib: (.ours | seven | total), busy_seven_kib: (.busy | seven | total)}),
    cold: (section("cold") | map({name, way, median_ms: (.us | median / 1000),
        p99_ms: (.us | percentile(99) / 1000), count: (.us | length)}))}

@@ -70,6 +70,19 @@ for (const [what, env, cap] of [
     });
 }
 
+test('workers that nobody needs any more end, all but one, and their memory goes', async () => {
+    const env = { SWITCHBOARD_WORKERS: '40' };
+    await running(await startEndpoint(site, 'probe', { program: probe, env }), async (endpoint) => {
+        const before = residentKb(endpoint.pid);
+        await inParallel(200, 40, () => endpoint.get('/api/probe?waitMs=50&bytes=100000'));
+        assert.ok(threads(endpoint.pid) > MAIN + 30, `${threads(endpoint.pid)} threads`);
+        await until('one worker is left', () => threads(endpoint.pid) === MAIN + 1, 20000);
+        assert.equal((await endpoint.get('/api/probe?bytes=10')).body.length, 10);
+        const grown = residentKb(endpoint.pid) - before;
+        assert.ok(grown < 1024, `${grown} KiB more`);
+    });
+});
+
 // One of each kind; the endpoint is calls/start.
 async function oneOfEach(endpoint, i) {
     const kinds = [

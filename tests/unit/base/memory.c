@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -51,6 +52,53 @@ Test(memory, a_failed_realloc_is_remembered_and_keeps_the_block)
     cr_assert(sb_memory_ran_out());
     free(memory);
 }
+
+static size_t given_back;
+
+static void give_back(void)
+{
+    given_back++;
+}
+
+Test(memory, who_keeps_spare_memory_is_asked_for_it_at_rest)
+{
+    sb_memory_add_spare(give_back);
+    cr_assert_eq(given_back, 0);
+    sb_memory_give_back();
+    sb_memory_give_back();
+    cr_assert_eq(given_back, 2);
+}
+
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed */
+static long resident_pages(void)
+{
+    long size = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%ld %ld", &size, &resident), 2);
+    fclose(file);
+    return resident;
+}
+
+Test(memory, what_was_freed_goes_back_to_the_system)
+{
+    enum { BLOCKS = 2000, BLOCK_SIZE = 4000 };
+    static char *blocks[BLOCKS];
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = sb_memory_alloc(BLOCK_SIZE);
+        cr_assert_not_null(blocks[i]);
+        memset(blocks[i], 1, BLOCK_SIZE);
+    }
+    char *above = sb_memory_alloc(BLOCK_SIZE); /* so that the top of the heap stays in use */
+    cr_assert_not_null(above);
+    for (size_t i = 0; i < BLOCKS; i++)
+        free(blocks[i]);
+    long before = resident_pages();
+    sb_memory_give_back();
+    cr_assert_lt(resident_pages(), before - 1000);
+    free(above);
+}
+#endif
 
 static void *ran_out_here(void *context)
 {

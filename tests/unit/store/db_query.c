@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../support/store.h"
+#include "store/db_sqlite.h"
 #include "store/threads.h"
 #include "store/users.h"
 
@@ -190,4 +191,31 @@ Test(db_query, a_reader_works_again_after_a_statement_failed)
     cr_assert_eq(sb_db_query(store.reader, "SELECT no_such_column", SB_DB_NO_VALUES, NULL, NULL),
                  SB_E_UNAVAILABLE);
     cr_expect_eq(read_number(user_count), 0);
+}
+
+static int cache_used(void)
+{
+    const struct sb_db_readers *readers = &store.db->readers;
+    int used = 0, highest = 0;
+    cr_assert_eq(readers->idle_count, SB_DB_READERS_MAX);
+    cr_assert_eq(sqlite3_db_status(readers->idle[SB_DB_READERS_MAX - 1]->handle,
+                                   SQLITE_DBSTATUS_CACHE_USED, &used, &highest, 0),
+                 SQLITE_OK);
+    return used;
+}
+
+Test(db_query, at_rest_pages_are_freed_and_read_again_when_asked_for)
+{
+    cr_assert_eq(read_number(user_count), 0);
+    int before = cache_used();
+    sb_db_give_back(store.db);
+    cr_assert_lt(cache_used(), before);
+    cr_assert_eq(read_number(user_count), 0);
+}
+
+Test(db_query, at_rest_connections_that_were_never_opened_stay_closed)
+{
+    sb_db_give_back(store.db);
+    cr_assert_null(store.db->readers.idle[SB_DB_READERS_MAX - 1]->handle);
+    cr_assert_eq(read_number(user_count), 0);
 }

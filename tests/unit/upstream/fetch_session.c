@@ -11,6 +11,7 @@
 #include "../support/base.h"
 #include "../support/fetching.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "upstream/fetch.h"
 
 static struct sb_fetch_session *session;
@@ -681,7 +682,7 @@ Test(fetch_session, on_a_kept_connection_that_dies_a_source_is_sent_again_from_i
 /* Borrows count sessions at once, has each fetch once, and gives all back. */
 static void use_sessions(size_t count)
 {
-    struct sb_fetch_session *sessions[32];
+    struct sb_fetch_session *sessions[40];
     struct sb_fetch_request request = get("/");
     for (size_t i = 0; i < count; i++) {
         struct sb_fetch_call *call;
@@ -693,13 +694,22 @@ static void use_sessions(size_t count)
         sb_fetch_return(sessions[i]);
 }
 
-Test(fetch_session, sixteen_idle_sessions_are_kept)
+Test(fetch_session, thirty_two_idle_sessions_are_kept)
 {
     fetching_serve(hello, NULL);
-    use_sessions(20);
-    cr_assert_eq(peer_connections(fetching_peer), 20);
-    use_sessions(20);
-    cr_assert_eq(peer_connections(fetching_peer), 24);
+    use_sessions(36);
+    cr_assert_eq(peer_connections(fetching_peer), 36);
+    use_sessions(36);
+    cr_assert_eq(peer_connections(fetching_peer), 40);
+}
+
+Test(fetch_session, none_is_kept_at_rest)
+{
+    fetching_serve(hello, NULL);
+    use_sessions(3);
+    sb_memory_give_back();
+    use_sessions(3);
+    cr_assert_eq(peer_connections(fetching_peer), 6);
 }
 
 Test(fetch_session, calls_at_once_have_connections_of_their_own)
