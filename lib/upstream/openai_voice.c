@@ -10,8 +10,8 @@
 enum {
     TRANSCRIPT_MAX = 256 * 1024,
     AUDIO_MAX = 8 * 1024 * 1024, /* of one clause */
-    BODY_MAX = 128 * 1024,
-    SPEECH_INPUT_MAX = 4096 /* characters, the API's own limit */
+    BODY_MAX = 1024 * 1024,      /* the prompt and the longest conversation, escaped */
+    SPEECH_INPUT_MAX = 4096      /* characters, the API's own limit */
 };
 
 /* A call as a task. */

@@ -2,17 +2,13 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "upstream/receptionist_file.h"
 
-enum {
-    WORDS_MAX = 64,
-    WORD_SIZE = 24,
-    ANSWER_MAX = 8 * SB_RECEPTIONIST_TEXT_MAX, /* bytes, with its placeholders filled in */
-    PROMPT_MAX = 256 * 1024
-};
+enum { WORDS_MAX = 64, WORD_SIZE = 24, FILE_ARENA = 1024 * 1024 };
 
 /* The telling words of a text, each once. */
 struct words {
@@ -184,6 +180,12 @@ static const json_t *intent_of(const struct sb_receptionist *receptionist, size_
                : json_array_get(json_object_get(receptionist->file, "intents"), index);
 }
 
+static const char *name_of(const json_t *intent)
+{
+    const char *name = json_string_value(json_object_get(intent, "name"));
+    return name == NULL ? "handover" : name;
+}
+
 static const char *text_of(const struct sb_receptionist *receptionist, const char *member)
 {
     return json_string_value(json_object_get(receptionist->file, member));
@@ -206,35 +208,6 @@ static bool take_phrases(struct sb_receptionist *receptionist)
         }
     }
     return true;
-}
-
-struct sb_receptionist *sb_receptionist_load(const char *path, char *problem, size_t size)
-{
-    json_t *file = sb_receptionist_file_read(path, problem, size);
-    if (file == NULL)
-        return NULL;
-    struct sb_receptionist *receptionist = calloc(1, sizeof *receptionist);
-    if (receptionist != NULL) {
-        receptionist->file = file;
-        receptionist->intent_count = json_array_size(json_object_get(file, "intents"));
-        if (take_phrases(receptionist))
-            return receptionist;
-    } else {
-        json_decref(file);
-    }
-    sb_receptionist_free(receptionist);
-    strncpy(problem, "out of memory", size - 1);
-    problem[size - 1] = '\0';
-    return NULL;
-}
-
-void sb_receptionist_free(struct sb_receptionist *receptionist)
-{
-    if (receptionist == NULL)
-        return;
-    json_decref(receptionist->file);
-    free(receptionist->phrases);
-    free(receptionist);
 }
 
 /* --- Answers ------------------------------------------------------------------------------------
@@ -305,11 +278,10 @@ bool sb_receptionist_answer(const struct sb_receptionist *receptionist, struct s
     const char *text = text_of(receptionist, "not_understood");
     if (answer->score >= SB_RECEPTIONIST_UNDERSTOOD) {
         const json_t *intent = intent_of(receptionist, best);
-        const char *name = json_string_value(json_object_get(intent, "name"));
-        answer->intent = name == NULL ? "handover" : name;
+        answer->intent = name_of(intent);
         text = json_string_value(json_object_get(intent, "answer"));
     }
-    sb_buf_init(&out, arena, ANSWER_MAX);
+    sb_buf_init(&out, arena, SB_RECEPTIONIST_ANSWER_MAX + 1);
     write_answer(receptionist, text, &out);
     answer->text = out.data;
     return sb_buf_ok(&out);
@@ -324,7 +296,7 @@ const char *sb_receptionist_prompt(const struct sb_receptionist *receptionist,
                                    struct sb_arena *arena)
 {
     struct sb_buf out;
-    sb_buf_init(&out, arena, PROMPT_MAX);
+    sb_buf_init(&out, arena, SB_RECEPTIONIST_PROMPT_MAX + 1);
     sb_buf_add_format(&out,
                       "%s\nWhat you say is spoken aloud: answer in one to three short sentences of "
                       "plain text, no lists, no markup. Answer from what is written here alone; "
@@ -346,4 +318,76 @@ const char *sb_receptionist_prompt(const struct sb_receptionist *receptionist,
         sb_buf_add_char(&out, '\n');
     }
     return sb_buf_ok(&out) ? out.data : NULL;
+}
+
+/* --- Loading ------------------------------------------------------------------------------------
+ */
+
+static bool answer_fits(const struct sb_receptionist *receptionist, struct sb_arena *arena,
+                        const char *text)
+{
+    struct sb_buf out;
+    sb_arena_reset(arena);
+    sb_buf_init(&out, arena, SB_RECEPTIONIST_ANSWER_MAX + 1);
+    write_answer(receptionist, text, &out);
+    return sb_buf_ok(&out);
+}
+
+/* The first of what is made of the file that breaks its cap, in problem. */
+static bool lengths_fit(const struct sb_receptionist *receptionist, struct sb_arena *arena,
+                        char *problem, size_t size)
+{
+    const char *too_long = NULL;
+    if (sb_receptionist_prompt(receptionist, arena) == NULL) {
+        snprintf(problem, size, "the prompt that is made of it is longer than %d KiB",
+                 SB_RECEPTIONIST_PROMPT_MAX / 1024);
+        return false;
+    }
+    for (size_t i = 0; too_long == NULL && i <= receptionist->intent_count; i++) {
+        const json_t *intent = intent_of(receptionist, i);
+        if (!answer_fits(receptionist, arena, json_string_value(json_object_get(intent, "answer"))))
+            too_long = name_of(intent);
+    }
+    if (too_long == NULL &&
+        !answer_fits(receptionist, arena, text_of(receptionist, "not_understood")))
+        too_long = "not_understood";
+    if (too_long != NULL)
+        snprintf(problem, size,
+                 "%.100s: with its placeholders filled in it is longer than %d bytes", too_long,
+                 SB_RECEPTIONIST_ANSWER_MAX);
+    return too_long == NULL;
+}
+
+struct sb_receptionist *sb_receptionist_load(const char *path, char *problem, size_t size)
+{
+    json_t *file = sb_receptionist_file_read(path, problem, size);
+    if (file == NULL)
+        return NULL;
+    struct sb_receptionist *receptionist = calloc(1, sizeof *receptionist);
+    if (receptionist == NULL) {
+        json_decref(file);
+        snprintf(problem, size, "out of memory");
+        return NULL;
+    }
+    receptionist->file = file;
+    receptionist->intent_count = json_array_size(json_object_get(file, "intents"));
+    struct sb_arena *arena = sb_arena_new(FILE_ARENA);
+    bool good = arena != NULL && take_phrases(receptionist);
+    if (!good)
+        snprintf(problem, size, "out of memory");
+    good = good && lengths_fit(receptionist, arena, problem, size);
+    sb_arena_free(arena);
+    if (good)
+        return receptionist;
+    sb_receptionist_free(receptionist);
+    return NULL;
+}
+
+void sb_receptionist_free(struct sb_receptionist *receptionist)
+{
+    if (receptionist == NULL)
+        return;
+    json_decref(receptionist->file);
+    free(receptionist->phrases);
+    free(receptionist);
 }

@@ -14,8 +14,10 @@
 enum {
     SB_RECEPTIONIST_FILE_MAX = 256 * 1024, /* bytes */
     SB_RECEPTIONIST_INTENTS_MAX = 200,
-    SB_RECEPTIONIST_PHRASES_MAX = 50, /* of an intent */
-    SB_RECEPTIONIST_TEXT_MAX = 1000   /* bytes of an answer, a fact, a phrase */
+    SB_RECEPTIONIST_PHRASES_MAX = 50,      /* of an intent */
+    SB_RECEPTIONIST_TEXT_MAX = 1000,       /* bytes of an answer, a fact, a phrase */
+    SB_RECEPTIONIST_ANSWER_MAX = 4096,     /* bytes of an answer, its placeholders filled in */
+    SB_RECEPTIONIST_PROMPT_MAX = 64 * 1024 /* bytes */
 };
 
 struct sb_receptionist; /* immutable; any number of threads */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "upstream/receptionist_file.h"
+
 static char problem[256];
 static struct sb_arena *arena;
 static struct sb_receptionist *example;
@@ -214,6 +216,58 @@ Test(receptionist, the_line_of_an_element_deep_in_the_file_is_right)
     char says[32];
     snprintf(says, sizeof says, "line %d: ", line);
     cr_expect_not_null(strstr(problem, says), "%s, not %s", problem, says);
+}
+
+/* Loads a small file whose contact, facts, answer and not_understood are those given. */
+static struct sb_receptionist *load_small(const char *contact, const char *facts,
+                                          const char *answer, const char *not_understood)
+{
+    char path[] = "/tmp/sb-receptionist-XXXXXX";
+    int fd = mkstemp(path);
+    dprintf(fd,
+            "{\"name\":\"N\",\"language\":\"en\",\"greeting\":\"Hi\",\"persona\":\"P\","
+            "\"contact\":\"%s\",\"not_understood\":\"%s\",\"hours\":{",
+            contact, not_understood);
+    for (size_t i = 0; sb_weekdays[i] != NULL; i++)
+        dprintf(fd, "%s\"%s\":\"closed\"", i > 0 ? "," : "", sb_weekdays[i]);
+    dprintf(fd,
+            "},\"facts\":[%s\"f\"],\"intents\":[{\"name\":\"tea\",\"phrases\":[\"tea\"],"
+            "\"answer\":\"%s\"}],\"handover\":{\"phrases\":[\"person\"],\"answer\":\"Bye\"}}",
+            facts, answer);
+    close(fd);
+    struct sb_receptionist *loaded = sb_receptionist_load(path, problem, sizeof problem);
+    unlink(path);
+    return loaded;
+}
+
+#define FOUR "{contact}{contact}{contact}{contact}"
+
+Test(receptionist, what_grows_too_long_by_its_placeholders_is_refused_when_it_is_loaded)
+{
+    char contact[1001];
+    memset(contact, 'c', 1000);
+    contact[1000] = '\0';
+    struct sb_receptionist *loaded = load_small(contact, "", FOUR, FOUR);
+    cr_expect_not_null(loaded, "%s", problem);
+    sb_receptionist_free(loaded);
+    cr_expect_null(load_small(contact, "", FOUR "{contact}", "What?"));
+    cr_expect_eq(strncmp(problem, "tea: ", 5), 0, "%s", problem);
+    cr_expect_null(load_small(contact, "", "Yes", FOUR "{contact}"));
+    cr_expect_eq(strncmp(problem, "not_understood: ", 16), 0, "%s", problem);
+}
+
+enum { FACT_SIZE = 1003 }; /* of a thousand digits, quoted, and a comma */
+
+Test(receptionist, facts_that_make_too_long_a_prompt_are_refused_when_they_are_loaded)
+{
+    static char facts[65 * FACT_SIZE + 1];
+    for (char *at = facts; at < facts + 65 * FACT_SIZE; at += FACT_SIZE)
+        snprintf(at, FACT_SIZE + 1, "\"%0*d\",", FACT_SIZE - 3, 0);
+    struct sb_receptionist *loaded = load_small("c", facts + 3 * FACT_SIZE, "Yes", "What?");
+    cr_expect_not_null(loaded, "%s", problem);
+    sb_receptionist_free(loaded);
+    cr_expect_null(load_small("c", facts, "Yes", "What?"));
+    cr_expect_not_null(strstr(problem, "64 KiB"), "%s", problem);
 }
 
 Test(receptionist, a_file_that_is_not_there_or_too_long_is_refused)
