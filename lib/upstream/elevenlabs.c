@@ -15,6 +15,7 @@ struct ask {
     struct sb_fetch_header header;
     sb_voice_sink *sink;
     void *context;
+    bool silent; /* the answer is no sound */
 };
 
 static void end(struct sb_voice_task *task)
@@ -49,14 +50,19 @@ static void move(struct sb_voice_task *task)
         return;
     if (result->outcome == SB_FETCH_STATUS)
         explain(ask, result);
+    if (ask->silent)
+        SB_LOG(SB_LOG_ERROR, "elevenlabs.malformed", ask->voice->trace_id,
+               SB_LOG_TEXT("reason", "the answer is no sound"),
+               SB_LOG_TEXT("upstreamRequestId", result->request_id));
     task->done = true;
-    task->error = result->error;
+    task->error = ask->silent ? SB_E_UPSTREAM_ERROR : result->error;
 }
 
 static bool take_audio(void *context, const char *data, size_t length)
 {
     struct ask *ask = context;
-    return ask->sink(ask->context, data, length);
+    ask->silent = !sb_voice_is_sound(sb_fetch_result(ask->call));
+    return !ask->silent && ask->sink(ask->context, data, length);
 }
 
 static const char *body_of(struct sb_voice *voice, const char *text, size_t *length)

@@ -26,7 +26,8 @@ struct ask {
     enum sb_error (*finish)(struct ask *ask, const struct sb_fetch_result *result);
     struct sb_sse_reader reader;
     bool reads, complete; /* reader is in use; the stream has said that it ended */
-    const char *broken;   /* what the stream said instead; NULL: nothing */
+    bool refused;         /* by sink */
+    const char *broken;   /* what is wrong with the answer; NULL: nothing */
     struct sb_fetch_source file;
     struct sb_fetch_part parts[4];
 };
@@ -51,6 +52,8 @@ static void move(struct sb_voice_task *task)
     task->done = true;
     if (ask->broken != NULL)
         task->error = sb_openai_malformed(&ask->openai, result, ask->broken);
+    else if (ask->complete) /* how the connection ends after that is of no matter */
+        task->error = SB_OK;
     else if (result->outcome == SB_FETCH_STATUS)
         task->error = sb_openai_explain(&ask->request, result);
     else if (result->error != SB_OK || ask->finish == NULL)
@@ -168,7 +171,8 @@ static bool take_chunk(struct ask *ask, const json_t *chunk)
     }
     if (json_is_object(usage))
         ask->voice->tokens += json_integer_value(json_object_get(usage, "total_tokens"));
-    return text == NULL || *text == '\0' || ask->sink(ask->context, text, strlen(text));
+    ask->refused = text != NULL && *text != '\0' && !ask->sink(ask->context, text, strlen(text));
+    return !ask->refused;
 }
 
 static bool take_event(void *context, const char *name, const char *data, size_t length)
@@ -190,14 +194,15 @@ static bool take_event(void *context, const char *name, const char *data, size_t
 static bool take_stream(void *context, const char *data, size_t length)
 {
     struct ask *ask = context;
-    return sb_sse_reader_feed(&ask->reader, data, length);
+    bool good = sb_sse_reader_feed(&ask->reader, data, length);
+    if (!good && !ask->refused && ask->broken == NULL)
+        ask->broken = "an event of the stream is too long";
+    return good;
 }
 
 static enum sb_error end_stream(struct ask *ask, const struct sb_fetch_result *result)
 {
-    return ask->complete
-               ? SB_OK
-               : sb_openai_malformed(&ask->openai, result, "the stream ended before its end");
+    return sb_openai_malformed(&ask->openai, result, "the stream ended before its end");
 }
 
 static const char *const role_names[SB_VOICE_ROLE__MAX] = {
@@ -262,6 +267,10 @@ static enum sb_error start_thinking(struct sb_voice *voice, const struct sb_voic
 static bool take_audio(void *context, const char *data, size_t length)
 {
     struct ask *ask = context;
+    if (!sb_voice_is_sound(sb_fetch_result(ask->call))) {
+        ask->broken = "the answer is no sound";
+        return false;
+    }
     return ask->sink(ask->context, data, length);
 }
 

@@ -3,12 +3,21 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/clause.h"
 #include "base/clock.h"
+#include "http/request.h"
 
 enum { POLL_MAX = 8 };
+
+bool sb_voice_is_sound(const struct sb_fetch_result *result)
+{
+    const char *type = sb_fetch_header(result, "Content-Type");
+    return type == NULL || strncasecmp(type, "audio/", 6) == 0 ||
+           sb_media_type_is(type, "application/octet-stream");
+}
 
 /* --- The loop -----------------------------------------------------------------------------------
  */

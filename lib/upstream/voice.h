@@ -90,6 +90,10 @@ struct sb_speaking {
                            void *context, struct sb_voice_task **task);
 };
 
+/* Whether the answer that has begun to come can be sound, by its Content-Type: audio/..., bytes of
+ * no kind, or none said. A page in its place is not to be played. */
+SB_NONNULL_ALL bool sb_voice_is_sound(const struct sb_fetch_result *result);
+
 /* Moves tasks (count of them, NULLs are skipped) once something happens to any of them, or when
  * deadline_us (monotonic) has come. SB_E_UPSTREAM_TIMEOUT: that; SB_E_UNAVAILABLE: the client is
  * gone, and voice->gone is set. */

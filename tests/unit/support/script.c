@@ -16,7 +16,20 @@ static bool play(struct peer_exchange *exchange, void *context)
     script->bodies[index] = strdup(exchange->body);
     script->request_count = index + 1;
     const struct script_answer *answer = &script->answers[index];
-    return peer_reply(exchange, answer->status, answer->headers, answer->body);
+    if (answer->status == 0) {
+        peer_send(exchange, answer->body);
+        return false;
+    }
+    if (answer->end == SCRIPT_WHOLE)
+        return peer_reply(exchange, answer->status, answer->headers, answer->body);
+    char head[1024];
+    snprintf(head, sizeof head, "HTTP/1.1 %d Said\r\nContent-Length: %zu\r\n%s\r\n", answer->status,
+             strlen(answer->body) + 1, answer->headers);
+    peer_send(exchange, head);
+    peer_send(exchange, answer->body);
+    if (answer->end == SCRIPT_STUCK)
+        peer_wait_gone(exchange);
+    return false;
 }
 
 void script_add(struct script *script, struct script_answer answer)

@@ -7,10 +7,17 @@
 
 enum { SCRIPT_MAX = 8 };
 
+enum script_end {
+    SCRIPT_WHOLE,
+    SCRIPT_CUT,  /* the connection is closed where more was promised */
+    SCRIPT_STUCK /* nothing more comes, until the client goes */
+};
+
 struct script_answer {
-    int status;
+    int status;          /* 0: no HTTP at all, body as it is */
     const char *headers; /* lines with CRLF */
     const char *body;
+    enum script_end end;
 };
 
 struct script {

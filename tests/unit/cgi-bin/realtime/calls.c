@@ -12,9 +12,12 @@
 static struct call_site site;
 static struct script api;
 static const struct script_answer
-    opened = {201, "Content-Type: application/sdp\r\nLocation: /v1/realtime/calls/rtc_7\r\n",
-              "v=0\r\nanswer\r\n"},
-    ended = {200, "", ""}, failed = {401, "", "{}"}, gone = {404, "", "{}"};
+    opened = {.status = 201,
+              .headers = "Content-Type: application/sdp\r\nLocation: /v1/realtime/calls/rtc_7\r\n",
+              .body = "v=0\r\nanswer\r\n"},
+    ended = {.status = 200, .headers = "", .body = ""},
+    failed = {.status = 401, .headers = "", .body = "{}"},
+    gone = {.status = 404, .headers = "", .body = "{}"};
 
 static void setup(void)
 {
