@@ -11,6 +11,7 @@
 enum {
     EVENT_MAX = 1024 * 1024, /* bytes of JSON */
     EVENT_TEXT_MAX = 2 * EVENT_MAX,
+    EVENT_AUDIO = 384 * 1024, /* bytes of audio in an event */
     BASE64_PIECE = 3 * 16 * 1024,
     BASE64_ARENA = 4 * BASE64_PIECE,
     ENGINES_MAX = 64
@@ -154,7 +155,6 @@ static bool send_text_event(struct sb_voice_output *output, const char *name, co
     return send_event(output, name, &data);
 }
 
-/* last: of this clause. */
 static bool send_audio_event(struct sb_voice_output *output, size_t clause, const void *audio,
                              size_t length, bool last)
 {
@@ -174,6 +174,20 @@ static bool send_audio_event(struct sb_voice_output *output, size_t clause, cons
     return sent && (text != NULL || length == 0);
 }
 
+/* In events of a size that every client takes. last: of this clause. */
+static bool send_audio(struct sb_voice_output *output, size_t clause, const char *audio,
+                       size_t length, bool last)
+{
+    bool sent = true;
+    size_t at = 0, size;
+    do {
+        size = length - at < EVENT_AUDIO ? length - at : EVENT_AUDIO;
+        sent = send_audio_event(output, clause, audio + at, size, last && at + size == length);
+        at += size;
+    } while (sent && at < length);
+    return sent;
+}
+
 /* PCM goes out as a WAV file of the whole clause, which a browser can decode by itself. */
 static bool send_clause(struct sb_voice_output *output, size_t clause)
 {
@@ -183,13 +197,7 @@ static bool send_clause(struct sb_voice_output *output, size_t clause)
     sb_buf_init(&file, NULL, SB_VOICE_AUDIO_MAX);
     sb_buf_add(&file, header, sizeof header);
     sb_buf_add(&file, output->audio.data, output->audio.length);
-    bool sent = sb_buf_ok(&file);
-    /* In events of a size that every client takes. */
-    enum { PIECE = 384 * 1024 };
-    for (size_t at = 0; sent && at < file.length; at += PIECE) {
-        size_t size = file.length - at < PIECE ? file.length - at : PIECE;
-        sent = send_audio_event(output, clause, file.data + at, size, at + size == file.length);
-    }
+    bool sent = sb_buf_ok(&file) && send_audio(output, clause, file.data, file.length, true);
     sb_buf_free(&file);
     sb_buf_free(&output->audio);
     sb_buf_init(&output->audio, NULL, SB_VOICE_AUDIO_MAX);
@@ -245,9 +253,8 @@ static bool take_audio(void *context, size_t clause, const char *data, size_t le
         sb_buf_add(&output->audio, data, length);
         return sb_buf_ok(&output->audio);
     }
-    return output->form == SB_VOICE_FORM_AUDIO
-               ? stream_audio(output, data, length)
-               : send_audio_event(output, clause, data, length, false);
+    return output->form == SB_VOICE_FORM_AUDIO ? stream_audio(output, data, length)
+                                               : send_audio(output, clause, data, length, false);
 }
 
 static bool take_clause_end(void *context, size_t clause, const char *text)
@@ -257,7 +264,7 @@ static bool take_clause_end(void *context, size_t clause, const char *text)
     if (output->form != SB_VOICE_FORM_EVENTS)
         return true;
     if (!pcm(output))
-        return send_audio_event(output, clause, "", 0, true);
+        return send_audio(output, clause, "", 0, true);
     if (output->sent_us == 0)
         output->sent_us = sb_clock_mono_us();
     return send_clause(output, clause);

@@ -13,7 +13,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 
-enum { MEMORY_MAX = 256 * 1024 * 1024, OUTPUT_MAX = 16 * 1024 * 1024, PARAMS_MAX = 64 };
+enum { MEMORY_MAX = 256 * 1024 * 1024, OUTPUT_MAX = 64 * 1024 * 1024, PARAMS_MAX = 64 };
 
 static const char *make_dir(struct call_site *site, const char *name)
 {
@@ -180,7 +180,7 @@ const struct call_answer *call_send(struct call_site *site, const struct call *c
                                         .read_max = call->read_max,
                                         .hang_up = call->hang_up};
     struct sb_gateway gateway;
-    sb_buf_init(&request.output, NULL, OUTPUT_MAX);
+    sb_buf_init(&request.output, NULL, call->output_max == 0 ? OUTPUT_MAX : call->output_max + 1);
     sb_gateway_memory(&gateway, &request);
     sb_pipeline_run(&site->worker, &gateway);
     cr_assert_eq(sb_arena_used(site->worker.arena), 0);

@@ -32,6 +32,7 @@ struct call {
     size_t body_length; /* 0: strlen(body) */
     size_t read_max;    /* most bytes a read of the body gives; 0: all */
     bool hang_up;       /* the client has gone before it starts */
+    size_t output_max;  /* the client goes instead of taking more bytes than these; 0: it stays */
 };
 
 /* Checked to be a CGI response: a status line, fields of one line each, an empty line. */
