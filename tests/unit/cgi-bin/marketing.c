@@ -28,6 +28,18 @@ static void teardown(void)
     call_site_close(&site);
 }
 
+/* On which the receptionist thinks without a model. */
+static void setup_chat(void)
+{
+    char file[4096];
+    setup();
+    setenv("RATE_LIMIT_MARKETING_CHAT", "off", 1);
+    setenv("RECEPTIONIST_FILE", realpath("etc/receptionist.json", file), 1);
+    setenv("CHAT_DAILY_QUOTA", "2", 1);
+    call_site_open(&site, &sb_endpoint);
+}
+
+TestSuite(marketing_chat, .init = setup_chat, .fini = teardown);
 TestSuite(marketing_leads, .init = setup_open, .fini = teardown);
 TestSuite(marketing_mail, .init = setup, .fini = teardown);
 TestSuite(marketing_inbox, .init = setup_open, .fini = teardown);
@@ -93,6 +105,122 @@ static void expect_field(const struct call_answer *answer, const char *field, co
 static size_t length(const struct call_answer *answer, const char *path)
 {
     return json_array_size(call_json(answer, path));
+}
+
+/* POST /chat */
+
+#define USER(text) "{\"role\":\"user\",\"content\":\"" text "\"}"
+#define ASSISTANT(text) "{\"role\":\"assistant\",\"content\":\"" text "\"}"
+#define PARKING "Yes, there is free parking behind the building."
+
+static const struct call_answer *chat_with(const char *messages, const char *more)
+{
+    return SEND(.target = "/api/marketing/chat", .params = FROM_SITE,
+                .body = sb_arena_printf(site.memory, "{\"messages\":[%s]%s}", messages, more));
+}
+
+static const struct call_answer *chat(const char *messages)
+{
+    return chat_with(messages, "");
+}
+
+Test(marketing_chat, the_last_message_is_answered)
+{
+    const struct call_answer *answer =
+        chat_with(USER("hello") "," ASSISTANT("Good day.") "," USER("where can I park my car"),
+                  ",\"sessionId\":\"s1\"");
+    cr_assert_eq(answer->status, 200, "%s", answer->body);
+    cr_assert_str_eq(call_text(answer, "reply"), PARKING);
+    cr_assert_str_eq(call_text(answer, "engine"), "local");
+    cr_assert_str_eq(call_text(answer, "sessionId"), "s1");
+}
+
+Test(marketing_chat, a_page_of_another_site_is_refused)
+{
+    expect_error(SEND(.target = "/api/marketing/chat", .body = "{\"messages\":[" USER("hi") "]}",
+                      .params = CALL_PARAMS("HTTP_ORIGIN=https://evil.example")),
+                 403, "origin_denied");
+}
+
+Test(marketing_chat, fields_are_held_against_their_table)
+{
+    static const struct {
+        const char *messages, *more, *field, *code;
+    } rows[] = {
+        {"", "", "messages", "too_short"},
+        {USER(""), "", "messages[0].content", "too_short"},
+        {"{\"content\":\"hi\"}", "", "messages[0].role", "required"},
+        {"{\"role\":\"user\"}", "", "messages[0].content", "required"},
+        {"{\"role\":\"system\",\"content\":\"hi\"}", "", "messages[0].role", "not_allowed"},
+        {USER("hi"), ",\"sessionId\":\"a b\"", "sessionId", "format"},
+        {USER("hi"), ",\"model\":\"x\"", "model", "unknown"},
+    };
+    for (size_t i = 0; i < SB_COUNT(rows); i++)
+        expect_field(chat_with(rows[i].messages, rows[i].more), rows[i].field, rows[i].code);
+}
+
+Test(marketing_chat, who_speaks_last_is_the_user)
+{
+    expect_field(chat(USER("hi") "," ASSISTANT("Good day.")), "messages", "not_allowed");
+}
+
+Test(marketing_chat, control_characters_but_those_of_lines_are_refused_wherever_they_are)
+{
+    expect_field(chat(USER("a\\u0007") "," USER("b")), "messages[0].content", "format");
+    expect_field(chat(USER("a") "," ASSISTANT("\\u0085") "," USER("b")), "messages[1].content",
+                 "format");
+    cr_assert_eq(chat(USER("one\\r\\n\\ttwo"))->status, 200);
+}
+
+Test(marketing_chat, lengths_are_counted_in_characters)
+{
+    char content[2 * 2001 + 1];
+    for (size_t i = 0; i < 2001; i++)
+        memcpy(content + 2 * i, "\xc3\xa4", 2);
+    content[4000] = '\0';
+    cr_assert_eq(chat(sb_arena_printf(site.memory, USER("%s"), content))->status, 200);
+    content[4000] = '\xc3';
+    content[4002] = '\0';
+    expect_field(chat(sb_arena_printf(site.memory, USER("%s"), content)), "messages[0].content",
+                 "too_long");
+}
+
+/* count messages of the user, each another one. */
+static const char *different(int count)
+{
+    const char *text = USER("0");
+    for (int i = 1; i < count; i++)
+        text = sb_arena_printf(site.memory, "%s," USER("%d"), text, i);
+    return text;
+}
+
+Test(marketing_chat, twenty_messages_are_taken_and_no_more)
+{
+    cr_assert_eq(chat(different(20))->status, 200);
+    expect_field(chat(different(21)), "messages", "too_long");
+}
+
+Test(marketing_chat, who_says_the_same_more_than_three_times_in_a_row_is_refused)
+{
+    const char *again = USER("hi") "," ASSISTANT("Hello.") ",";
+    const char *three = sb_arena_printf(site.memory, "%s%s" USER("hi"), again, again);
+    cr_assert_eq(chat(three)->status, 200, "%s", three);
+    expect_field(chat(sb_arena_printf(site.memory, "%s%s", again, three)), "messages",
+                 "not_allowed");
+    cr_assert_eq(
+        chat(sb_arena_printf(site.memory, "%s," USER("and") "," USER("hi"), three))->status, 200,
+        "something else came between");
+}
+
+Test(marketing_chat, the_quota_of_a_day_is_not_spent_by_what_is_refused)
+{
+    for (int i = 0; i < 3; i++)
+        expect_field(chat(USER("hi") "," ASSISTANT("Hello.")), "messages", "not_allowed");
+    cr_assert_eq(chat(USER("hi"))->status, 200);
+    cr_assert_eq(chat(USER("hi"))->status, 200, "from the cache counts as well");
+    const struct call_answer *answer = chat(USER("hi"));
+    expect_error(answer, 429, "rate_limited");
+    cr_assert_gt(strtol(call_header(answer, "Retry-After"), NULL, 10), 60);
 }
 
 /* POST /leads */

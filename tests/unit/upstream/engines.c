@@ -1,7 +1,11 @@
 #include "upstream/engines.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "../support/base.h"
+#include "base/log.h"
 #include "upstream/elevenlabs.h"
 #include "upstream/local.h"
 #include "upstream/openai_voice.h"
@@ -68,4 +72,48 @@ Test(engines, an_engine_without_its_key_is_named)
     config = (struct sb_config){.speaking = SB_ENGINE_ELEVENLABS};
     cr_expect_str_eq(choose(&config), "VOICE_SPEAKING");
     cr_expect_not_null(reason);
+}
+
+Test(engines, the_choice_is_logged_where_something_stands_in_its_way)
+{
+    char dir[BASE_DIR_SIZE];
+    struct sb_config config = {.app_env = SB_ENV_PRODUCTION};
+    base_dir_make(dir);
+    sb_log_open(dir, "test", SB_LOG_INFO);
+    cr_expect_eq(sb_engines_choose(&config, &engines), SB_E_MISCONFIGURED);
+    char *path = base_path(dir, "switchboard.log"), *log = base_file_read(path);
+    cr_assert_not_null(log);
+    cr_expect_not_null(strstr(log, "\"variable\":\"VOICE_HEARING\""), "%s", log);
+    cr_expect_not_null(strstr(log, "set OPENAI_API_KEY"), "%s", log);
+    config.openai_api_key = "k";
+    config.speaking = SB_ENGINE_ELEVENLABS;
+    cr_expect_eq(sb_engines_choose(&config, &engines), SB_E_MISCONFIGURED);
+    config.elevenlabs_api_key = "k";
+    cr_expect_eq(sb_engines_choose(&config, &engines), SB_OK);
+    cr_expect_eq(engines.speaking, &sb_elevenlabs_speaking);
+    free(log);
+    free(path);
+    sb_log_open(NULL, NULL, SB_LOG_INFO);
+    base_dir_remove(dir);
+}
+
+Test(engines, each_of_the_three_is_the_one_that_is_named)
+{
+    const int64_t names[] = {SB_ENGINE_LOCAL, SB_ENGINE_OPENAI, SB_ENGINE_ELEVENLABS};
+    for (size_t i = 0; i < 12; i++) {
+        bool hears = i % 2, thinks = i / 2 % 2;
+        size_t speaks = i / 4;
+        const struct sb_config config = {.openai_api_key = "k",
+                                         .elevenlabs_api_key = "k",
+                                         .hearing = names[hears],
+                                         .thinking = names[thinks],
+                                         .speaking = names[speaks]};
+        cr_expect_null(choose(&config));
+        cr_expect_eq(engines.hearing, hears ? &sb_openai_hearing : &sb_local_hearing);
+        cr_expect_eq(engines.thinking, thinks ? &sb_openai_thinking : &sb_local_thinking);
+        const struct sb_speaking *const speakings[] = {&sb_local_speaking, &sb_openai_speaking,
+                                                       &sb_elevenlabs_speaking};
+        cr_expect_eq(engines.speaking, speakings[speaks]);
+        cr_expect_eq(engines.fetches, i > 0, "%zu", i);
+    }
 }
