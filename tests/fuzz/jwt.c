@@ -7,6 +7,7 @@
 #include "access/claims.h"
 #include "access/jws.h"
 #include "access/ticket.h"
+#include "access/visitor.h"
 #include "base/buf.h"
 #include "base/crypto.h"
 #include "store/users.h"
@@ -40,6 +41,10 @@ static void check_stranger(struct sb_arena *arena, const struct sb_jws_key *key,
     char *copy = sb_arena_strndup(arena, text, size);
     FUZZ_REQUIRE(copy != NULL);
     FUZZ_REQUIRE(!sb_ticket_verify(arena, &config, copy, NOW, &ticket, &is_ticket));
+    struct sb_visitor visitor;
+    bool is_visitor;
+    FUZZ_REQUIRE(!sb_visitor_verify(arena, &config, copy, NOW, &visitor, &is_visitor));
+    FUZZ_REQUIRE(!is_ticket || !is_visitor);
 }
 
 /* What an accepted header must be, by another reading of it. */
