@@ -354,6 +354,7 @@ Test(openai_thinking, a_stream_that_is_wrong_is_an_upstream_error)
         {DELTA("Yes. ") "event: error\ndata: {\"code\":\"x\"}\n\n" DONE, "is an error, or no JSON"},
         {DELTA("Yes. ") "data: nonsense\n\n" DONE, "is an error, or no JSON"},
         {DELTA("Yes. ") "data: [\"nonsense\"]\n\n" DONE, "is an error, or no JSON"},
+        {DELTA("Yes. ") "data: [DONE] or not\n\n", "is an error, or no JSON"},
         {sb_arena_printf(cloud_voice.arena, DELTA("Yes. ") "data: %s\n\n" DONE,
                          long_text(256 * 1024 + 1)),
          "is too long"},
