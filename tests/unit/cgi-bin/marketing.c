@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../support/call.h"
+#include "../support/script.h"
 #include "http/cursor.h"
 
 #define ORIGIN "https://www.example.com"
@@ -35,8 +36,6 @@ static void setup_chat(void)
     setup();
     setenv("RATE_LIMIT_MARKETING_CHAT", "off", 1);
     setenv("RECEPTIONIST_FILE", realpath("etc/receptionist.json", file), 1);
-    setenv("CHAT_DAILY_QUOTA", "2", 1);
-    call_site_open(&site, &sb_endpoint);
 }
 
 TestSuite(marketing_chat, .init = setup_chat, .fini = teardown);
@@ -115,6 +114,8 @@ static size_t length(const struct call_answer *answer, const char *path)
 
 static const struct call_answer *chat_with(const char *messages, const char *more)
 {
+    if (site.worker.runtime == NULL)
+        call_site_open(&site, &sb_endpoint);
     return SEND(.target = "/api/marketing/chat", .params = FROM_SITE,
                 .body = sb_arena_printf(site.memory, "{\"messages\":[%s]%s}", messages, more));
 }
@@ -135,8 +136,30 @@ Test(marketing_chat, the_last_message_is_answered)
     cr_assert_str_eq(call_text(answer, "sessionId"), "s1");
 }
 
+Test(marketing_chat, the_model_is_told_who_said_what)
+{
+    static struct script model;
+    script_add(&model,
+               (struct script_answer){200, "Content-Type: text/event-stream\r\n",
+                                      "data: {\"choices\":[{\"delta\":{\"content\":\"Yes.\"}}]}\n\n"
+                                      "data: [DONE]\n\n"});
+    script_start(&model);
+    setenv("OPENAI_BASE_URL", sb_arena_printf(site.memory, "http://127.0.0.1:%d/v1", model.port),
+           1);
+    setenv("OPENAI_API_KEY", "sk-key-of-the-tests", 1);
+    setenv("VOICE_THINKING", "openai", 1);
+    const struct call_answer *answer =
+        chat(USER("hello") "," ASSISTANT("Good day.") "," USER("are you open"));
+    cr_assert_str_eq(call_text(answer, "reply"), "Yes.", "%s", answer->body);
+    cr_assert_not_null(strstr(model.bodies[0], USER("hello") "," ASSISTANT("Good day.") "," USER(
+                                                   "are you open") "]"),
+                       "%s", model.bodies[0]);
+    script_free(&model);
+}
+
 Test(marketing_chat, a_page_of_another_site_is_refused)
 {
+    call_site_open(&site, &sb_endpoint);
     expect_error(SEND(.target = "/api/marketing/chat", .body = "{\"messages\":[" USER("hi") "]}",
                       .params = CALL_PARAMS("HTTP_ORIGIN=https://evil.example")),
                  403, "origin_denied");
@@ -214,6 +237,7 @@ Test(marketing_chat, who_says_the_same_more_than_three_times_in_a_row_is_refused
 
 Test(marketing_chat, the_quota_of_a_day_is_not_spent_by_what_is_refused)
 {
+    setenv("CHAT_DAILY_QUOTA", "2", 1);
     for (int i = 0; i < 3; i++)
         expect_field(chat(USER("hi") "," ASSISTANT("Hello.")), "messages", "not_allowed");
     cr_assert_eq(chat(USER("hi"))->status, 200);

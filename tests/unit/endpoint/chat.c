@@ -9,6 +9,7 @@
 #include "../support/script.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "upstream/openai.h"
 
 #define SSE "Content-Type: text/event-stream\r\n"
 #define DELTA(text) "data: {\"choices\":[{\"delta\":{\"content\":\"" text "\"}}]}\n\n"
@@ -20,12 +21,13 @@ static struct script model;
 
 /* The question is the query; a second message before it where the test has one. */
 static const char *said_before;
+static enum sb_voice_role said_by = SB_VOICE_ASSISTANT;
 static const char *session_id;
 
 static enum sb_error chat(struct sb_request *request, const void *in, void *out)
 {
     (void)in, (void)out;
-    const struct sb_voice_message messages[] = {{SB_VOICE_ASSISTANT, said_before},
+    const struct sb_voice_message messages[] = {{said_by, said_before},
                                                 {SB_VOICE_USER, request->query}};
     size_t skip = said_before == NULL;
     return sb_chat_answer(request, messages + skip, SB_COUNT(messages) - skip, session_id);
@@ -136,7 +138,9 @@ Test(chat, the_model_is_told_who_it_is_and_what_was_said)
         cr_expect_not_null(
             strstr(json_string_value(json_object_get(message, "content")), expected[i][1]));
     }
-    cr_expect_eq(strlen(json_string_value(json_object_get(body, "safety_identifier"))), 64);
+    cr_expect_str_eq(
+        json_string_value(json_object_get(body, "safety_identifier")),
+        sb_openai_safety_identifier(site.memory, site.runtime.config, "address:" CALL_ADDRESS));
     cr_expect_null(strstr(model.bodies[0], CALL_ADDRESS));
     json_decref(body);
 }
@@ -165,14 +169,28 @@ Test(chat, without_a_key_the_receptionist_answers_itself)
     cr_expect_null(call_json(answer, "sessionId"));
 }
 
+Test(chat, the_receptionist_needs_nothing_that_only_a_model_needs)
+{
+    base_file_write(call_path(&site, "ca.pem"), "no certificate\n");
+    setenv("UPSTREAM_CA_FILE", call_path(&site, "ca.pem"), 1);
+    setenv("VOICE_THINKING", "local", 1);
+    call_site_open(&site, &endpoint);
+    cr_expect_eq(ask("parking")->status, 200);
+}
+
 /* --- What goes wrong --- */
 
 /* The answers of a model that has failed for good, or of one that fails each try. */
-static void fail(struct script_answer answer)
+static void fail_so(struct script_answer answer, enum script_end end)
 {
     for (int i = 0; i < 3; i++)
-        script_add(&model, answer);
+        script_break(&model, answer, end);
     open_site();
+}
+
+static void fail(struct script_answer answer)
+{
+    fail_so(answer, SCRIPT_WHOLE);
 }
 
 Test(chat, a_model_that_refuses_is_an_upstream_error)
@@ -195,7 +213,7 @@ Test(chat, a_model_that_is_not_there_is_an_upstream_error)
 Test(chat, a_model_that_is_silent_is_a_timeout)
 {
     setenv("VOICE_TIMEOUT", "1", 1);
-    fail((struct script_answer){.status = 200, .headers = SSE, .body = "", .end = SCRIPT_STUCK});
+    fail_so((struct script_answer){200, SSE, ""}, SCRIPT_STUCK);
     expect_error(ask("open"), 504, "upstream_timeout");
 }
 
@@ -215,8 +233,7 @@ Test(chat, what_is_no_stream_is_an_upstream_error)
 
 Test(chat, a_reply_that_breaks_off_is_an_error_and_not_kept)
 {
-    fail((struct script_answer){
-        .status = 200, .headers = SSE, .body = DELTA("We open"), .end = SCRIPT_CUT});
+    fail_so((struct script_answer){200, SSE, DELTA("We open")}, SCRIPT_CUT);
     expect_error(ask("open"), 502, "upstream_error");
     const struct call_answer *answer = ask_events("open");
     cr_expect_eq(answer->status, 200);
@@ -273,7 +290,7 @@ Test(chat, what_was_answered_is_not_asked_again)
 
 Test(chat, another_question_role_or_beginning_is_another_entry)
 {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         tell(DELTA("Yes.") DONE);
     open_site();
     ask("a");
@@ -281,8 +298,34 @@ Test(chat, another_question_role_or_beginning_is_another_entry)
     said_before = "a";
     ask("b");
     ask("a");
-    cr_expect_eq(model.request_count, 4);
-    cr_expect_eq(call_count(&site, "SELECT count(*) FROM chat_cache"), 4);
+    said_by = SB_VOICE_USER;
+    ask("a");
+    cr_expect_eq(model.request_count, 5);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM chat_cache"), 5);
+}
+
+/* The same site with a variable changed. */
+static void reopen_with(const char *name, const char *value)
+{
+    sb_worker_close(&site.worker);
+    sb_runtime_close(&site.runtime);
+    setenv(name, value, 1);
+    call_site_open(&site, &endpoint);
+}
+
+Test(chat, another_model_or_length_of_reply_is_another_entry)
+{
+    for (int i = 0; i < 3; i++)
+        tell(DELTA("Yes.") DONE);
+    open_site();
+    ask("a");
+    reopen_with("OPENAI_CHAT_MODEL", "another-one");
+    ask("a");
+    reopen_with("REPLY_TOKENS_MAX", "77");
+    ask("a");
+    cr_expect_eq(model.request_count, 3);
+    ask("a");
+    cr_expect_eq(model.request_count, 3);
 }
 
 Test(chat, an_entry_lives_for_its_time)

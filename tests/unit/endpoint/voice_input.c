@@ -181,6 +181,7 @@ Test(voice_input, the_fields_of_a_raw_recording_are_in_the_query)
     expect_field(send_n("audio/ogg", "?text=hello", OGG, sizeof OGG - 1), "text", "not_allowed");
     expect_field(send_n("audio/ogg", "?nonsense=1", OGG, sizeof OGG - 1), "nonsense", "unknown");
     expect_field(send_n("audio/ogg", "?language=D1", OGG, sizeof OGG - 1), "language", "format");
+    expect_field(send_n("audio/ogg", "?language=d%7B", OGG, sizeof OGG - 1), "language", "format");
 }
 
 Test(voice_input, other_types_are_unsupported_and_say_what_is_taken)

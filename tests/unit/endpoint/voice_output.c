@@ -531,6 +531,7 @@ static enum sb_error nobody_listens(void)
     refused += !thinks("We");
     refused += !speaks(0, "abcd", 4);
     refused += !ends_clause(0);
+    refused += !sb_voice_output_tick(output);
     return end(SB_OK);
 }
 
@@ -540,8 +541,8 @@ Test(voice_output, a_client_that_is_gone_shows_in_all_that_is_sent)
         const char *accept;
         int refused;
     } rows[] = {{"HTTP_ACCEPT=*/*", 0},                /* all is held back */
-                {"HTTP_ACCEPT=audio/mpeg", 1},         /* the sound */
-                {"HTTP_ACCEPT=text/event-stream", 5}}; /* all */
+                {"HTTP_ACCEPT=audio/mpeg", 2},         /* the sound, and from then on */
+                {"HTTP_ACCEPT=text/event-stream", 6}}; /* all */
     engines.speaking = &mp3;
     for (size_t i = 0; i < SB_COUNT(rows); i++) {
         turn = nobody_listens;

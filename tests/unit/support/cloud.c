@@ -49,14 +49,13 @@ void cloud_tell(int status, const char *type, const char *more, const char *body
 {
     const char *headers = sb_arena_printf(
         cloud_voice.arena, "Content-Type: %s\r\nx-request-id: req_7\r\n%s", type, more);
-    script_add(&cloud, (struct script_answer){.status = status, .headers = headers, .body = body});
+    script_add(&cloud, (struct script_answer){status, headers, body});
 }
 
 void cloud_break(const char *type, const char *body, enum script_end end)
 {
     const char *headers = sb_arena_printf(cloud_voice.arena, "Content-Type: %s\r\n", type);
-    script_add(&cloud,
-               (struct script_answer){.status = 200, .headers = headers, .body = body, .end = end});
+    script_break(&cloud, (struct script_answer){200, headers, body}, end);
 }
 
 const char *cloud_start(const char *path)

@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -158,6 +159,13 @@ bool peer_reply(struct peer_exchange *exchange, int status, const char *headers,
     peer_send(exchange, head);
     peer_send(exchange, body);
     return true;
+}
+
+bool peer_gone(struct peer_exchange *exchange, int wait_ms)
+{
+    const struct stream *stream = exchange->stream;
+    struct pollfd client = {.fd = stream->fd, .events = POLLRDHUP};
+    return poll(&client, 1, wait_ms) != 0;
 }
 
 void peer_wait_gone(struct peer_exchange *exchange)

@@ -49,6 +49,10 @@ void peer_send_n(struct peer_exchange *exchange, const void *data, size_t length
 /* A whole answer with a Content-Length. headers: lines with CRLF, or "". Returns true. */
 bool peer_reply(struct peer_exchange *exchange, int status, const char *headers, const char *body);
 
+/* Whether the client closed the connection, after waiting for that for wait_ms. Plain HTTP alone.
+ */
+bool peer_gone(struct peer_exchange *exchange, int wait_ms);
+
 /* Waits until the client closed the connection. */
 void peer_wait_gone(struct peer_exchange *exchange);
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { DRIP_MAX = 1024 * 1024 };
+
 static bool play(struct peer_exchange *exchange, void *context)
 {
     struct script *script = context;
@@ -16,18 +18,22 @@ static bool play(struct peer_exchange *exchange, void *context)
     script->bodies[index] = strdup(exchange->body);
     script->request_count = index + 1;
     const struct script_answer *answer = &script->answers[index];
+    enum script_end end = script->ends[index];
     if (answer->status == 0) {
         peer_send(exchange, answer->body);
         return false;
     }
-    if (answer->end == SCRIPT_WHOLE)
+    if (end == SCRIPT_WHOLE)
         return peer_reply(exchange, answer->status, answer->headers, answer->body);
     char head[1024];
+    size_t promised = end == SCRIPT_DRIP ? DRIP_MAX : strlen(answer->body) + 1;
     snprintf(head, sizeof head, "HTTP/1.1 %d Said\r\nContent-Length: %zu\r\n%s\r\n", answer->status,
-             strlen(answer->body) + 1, answer->headers);
+             promised, answer->headers);
     peer_send(exchange, head);
     peer_send(exchange, answer->body);
-    if (answer->end == SCRIPT_STUCK)
+    while (end == SCRIPT_DRIP && !peer_gone(exchange, 100))
+        peer_send(exchange, answer->body);
+    if (end == SCRIPT_STUCK)
         peer_wait_gone(exchange);
     return false;
 }
@@ -36,6 +42,12 @@ void script_add(struct script *script, struct script_answer answer)
 {
     cr_assert_lt(script->answer_count, SCRIPT_MAX);
     script->answers[script->answer_count++] = answer;
+}
+
+void script_break(struct script *script, struct script_answer answer, enum script_end end)
+{
+    script->ends[script->answer_count] = end;
+    script_add(script, answer);
 }
 
 void script_start(struct script *script)

@@ -7,23 +7,25 @@
 
 enum { SCRIPT_MAX = 8 };
 
-enum script_end {
-    SCRIPT_WHOLE,
-    SCRIPT_CUT,  /* the connection is closed where more was promised */
-    SCRIPT_STUCK /* nothing more comes, until the client goes */
-};
-
 struct script_answer {
     int status;          /* 0: no HTTP at all, body as it is */
     const char *headers; /* lines with CRLF */
     const char *body;
-    enum script_end end;
+};
+
+/* How an answer ends. */
+enum script_end {
+    SCRIPT_WHOLE,
+    SCRIPT_CUT,   /* the connection is closed where more was promised */
+    SCRIPT_STUCK, /* nothing more comes, until the client goes */
+    SCRIPT_DRIP   /* body comes over and over, each tenth of a second, until the client goes */
 };
 
 struct script {
     struct peer *peer; /* NULL: not serving */
     int port;
     struct script_answer answers[SCRIPT_MAX];
+    enum script_end ends[SCRIPT_MAX];
     int answer_count;
     atomic_int request_count;
     char *heads[SCRIPT_MAX], *bodies[SCRIPT_MAX]; /* of the requests, until script_free() */
@@ -31,6 +33,8 @@ struct script {
 
 /* Adds an answer; its texts must live as long as script. */
 void script_add(struct script *script, struct script_answer answer);
+/* Likewise, with that end. */
+void script_break(struct script *script, struct script_answer answer, enum script_end end);
 /* Serves on 127.0.0.1, plain HTTP. A request too many is hung up on. */
 void script_start(struct script *script);
 void script_stop(struct script *script);

@@ -131,6 +131,13 @@ Test(elevenlabs, nobody_there_is_an_error)
     cr_expect_eq(cloud_logged("\"outcome\":\"unreachable\""), 1);
 }
 
+Test(elevenlabs, sound_that_keeps_coming_slowly_is_a_timeout)
+{
+    cloud_config.voice_timeout_s = 1;
+    cloud_break("audio/mpeg", "x", SCRIPT_DRIP);
+    cr_expect_eq(speak(), SB_E_UPSTREAM_TIMEOUT);
+}
+
 Test(elevenlabs, sound_that_stops_coming_is_a_timeout)
 {
     cloud_config.voice_timeout_s = 1;

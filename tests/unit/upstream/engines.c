@@ -72,6 +72,8 @@ Test(engines, an_engine_without_its_key_is_named)
     config = (struct sb_config){.speaking = SB_ENGINE_ELEVENLABS};
     cr_expect_str_eq(choose(&config), "VOICE_SPEAKING");
     cr_expect_not_null(reason);
+    config = (struct sb_config){.app_env = SB_ENV_PRODUCTION, .elevenlabs_api_key = "k"};
+    cr_expect_str_eq(choose(&config), "VOICE_HEARING", "ElevenLabs speaks and does no more");
 }
 
 Test(engines, the_choice_is_logged_where_something_stands_in_its_way)

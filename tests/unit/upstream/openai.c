@@ -54,7 +54,7 @@ TestSuite(openai, .init = setup, .fini = teardown);
 static void tell(int status, const char *type, const char *more, const char *body)
 {
     const char *headers = sb_arena_printf(openai.arena, "Content-Type: %s\r\n%s", type, more);
-    script_add(&api, (struct script_answer){.status = status, .headers = headers, .body = body});
+    script_add(&api, (struct script_answer){status, headers, body});
 }
 
 static void start(void)

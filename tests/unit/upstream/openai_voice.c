@@ -416,6 +416,13 @@ Test(openai_thinking, a_stream_that_has_said_its_end_may_be_cut_off)
     cr_expect_str_eq(cloud_heard.data, "We open");
 }
 
+Test(openai_thinking, a_stream_that_keeps_coming_slowly_is_a_timeout)
+{
+    cloud_config.voice_timeout_s = 1;
+    cloud_break(SSE, ": still thinking\n", SCRIPT_DRIP);
+    cr_expect_eq(think(), SB_E_UPSTREAM_TIMEOUT);
+}
+
 Test(openai_thinking, a_stream_that_stops_coming_is_a_timeout)
 {
     cloud_config.voice_timeout_s = 1;
@@ -536,6 +543,13 @@ Test(openai_speaking, sound_that_is_cut_off_is_an_error_and_not_asked_for_twice)
     cr_expect_eq(speak(), SB_E_UPSTREAM_ERROR);
     cr_expect_str_eq(cloud_heard.data, "sou");
     cr_expect_eq(cloud.request_count, 1);
+}
+
+Test(openai_speaking, sound_that_keeps_coming_slowly_is_a_timeout)
+{
+    cloud_config.voice_timeout_s = 1;
+    cloud_break("audio/mpeg", "x", SCRIPT_DRIP);
+    cr_expect_eq(speak(), SB_E_UPSTREAM_TIMEOUT);
 }
 
 Test(openai_speaking, sound_that_stops_coming_is_a_timeout)

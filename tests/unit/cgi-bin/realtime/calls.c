@@ -12,12 +12,9 @@
 static struct call_site site;
 static struct script api;
 static const struct script_answer
-    opened = {.status = 201,
-              .headers = "Content-Type: application/sdp\r\nLocation: /v1/realtime/calls/rtc_7\r\n",
-              .body = "v=0\r\nanswer\r\n"},
-    ended = {.status = 200, .headers = "", .body = ""},
-    failed = {.status = 401, .headers = "", .body = "{}"},
-    gone = {.status = 404, .headers = "", .body = "{}"};
+    opened = {201, "Content-Type: application/sdp\r\nLocation: /v1/realtime/calls/rtc_7\r\n",
+              "v=0\r\nanswer\r\n"},
+    ended = {200, "", ""}, failed = {401, "", "{}"}, gone = {404, "", "{}"};
 
 static void setup(void)
 {

@@ -32,9 +32,7 @@ TestSuite(realtime_token, .init = setup, .fini = teardown);
 static void open_site(int status, const char *body)
 {
     char url[64];
-    script_add(&api, (struct script_answer){.status = status,
-                                            .headers = "Content-Type: application/json\r\n",
-                                            .body = body});
+    script_add(&api, (struct script_answer){status, "Content-Type: application/json\r\n", body});
     script_start(&api);
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1", api.port);
     setenv("OPENAI_BASE_URL", url, 1);
