@@ -24,7 +24,7 @@ struct chat {
     size_t count;
     const char *session_id;
     const char *key;
-    bool events, begun; /* the form of the answer; an event has been sent */
+    bool events; /* the form of the answer */
     const char *reply;
     bool cached;
 };
@@ -39,9 +39,8 @@ static void add_text(struct sb_buf *out, const char *key, const char *text)
 
 static bool push(struct chat *chat, const char *data, size_t length)
 {
-    if (!chat->begun && chat->events)
+    if (chat->events)
         sb_request_content_type(chat->request, "text/event-stream");
-    chat->begun = true;
     return sb_request_write_body(chat->request, data, length) && sb_request_flush(chat->request);
 }
 
@@ -94,37 +93,26 @@ static void add_answer(const struct chat *chat, struct sb_buf *out)
         add_text(out, "sessionId", chat->session_id);
 }
 
-static void add_error(struct sb_buf *out, enum sb_error error)
-{
-    const struct sb_error_info *info = sb_error_info(error);
-    sb_json_key(out, "error");
-    sb_json_open(out, '{');
-    add_text(out, "code", info->code);
-    add_text(out, "message", info->message);
-    sb_json_close(out, '}');
-}
-
 /* An error before the first event is an ordinary answer. */
 static enum sb_error tell(struct chat *chat, enum sb_error error)
 {
     struct sb_buf out;
-    if (chat->voice.gone || (error != SB_OK && !chat->begun))
+    if (chat->voice.gone || (error != SB_OK && !sb_request_begun(chat->request)))
         return error;
+    if (error != SB_OK)
+        return sb_request_write_error_event(chat->request, error) ? error : SB_E_UNAVAILABLE;
     sb_buf_init(&out, chat->request->arena, OUTPUT_MAX);
     sb_json_open(&out, '{');
     if (!chat->events) {
         sb_json_key(&out, "success");
         sb_json_bool(&out, true);
     }
-    if (error == SB_OK)
-        add_answer(chat, &out);
-    else
-        add_error(&out, error);
+    add_answer(chat, &out);
     add_text(&out, "traceId", chat->request->trace_id);
     sb_json_close(&out, '}');
-    bool sent = chat->events ? send_event(chat, error == SB_OK ? "done" : "error", &out)
+    bool sent = chat->events ? send_event(chat, "done", &out)
                              : sb_buf_ok(&out) && push(chat, out.data, out.length);
-    return error == SB_OK && !sent ? SB_E_UNAVAILABLE : error;
+    return sent ? SB_OK : SB_E_UNAVAILABLE;
 }
 
 /* --- Where the reply comes from --- */

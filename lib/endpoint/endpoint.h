@@ -153,6 +153,12 @@ SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_write_body(struct sb_request *reque
 SB_NONNULL_ALL void sb_request_content_type(struct sb_request *request, const char *type);
 SB_NONNULL_ALL void sb_request_header(struct sb_request *request, const char *name,
                                       const char *value);
+/* Whether some of the answer has been written: an error cannot be an answer of its own any more. */
+SB_NONNULL_ALL bool sb_request_begun(const struct sb_request *request);
+/* What an error ends a stream of events with: the event `error`, its text as sb_request_explain()
+ * said. False: the client is gone, or out of memory. */
+SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_write_error_event(struct sb_request *request,
+                                                               enum sb_error error);
 /* Pushes out what was written. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_flush(struct sb_request *request);
 /* Whether the client has hung up; for long work. */

@@ -357,26 +357,14 @@ static enum sb_error end_json(struct sb_voice_output *output, const struct sb_vo
     return sent ? SB_OK : SB_E_UNAVAILABLE;
 }
 
-static enum sb_error end_events(struct sb_voice_output *output, enum sb_error error,
-                                const struct sb_voice_reply *reply)
+static enum sb_error end_events(struct sb_voice_output *output, const struct sb_voice_reply *reply)
 {
-    const struct sb_error_info *info = sb_error_info(error);
     struct sb_buf data;
     sb_request_content_type(output->request, "text/event-stream");
     open_event(&data);
-    if (error == SB_OK) {
-        add_summary(output, &data, reply);
-    } else {
-        sb_json_key(&data, "error");
-        sb_json_open(&data, '{');
-        add_text(&data, "code", info->code);
-        add_text(&data, "message", info->message);
-        sb_json_close(&data, '}');
-        add_text(&data, "traceId", output->request->trace_id);
-    }
+    add_summary(output, &data, reply);
     sb_json_close(&data, '}');
-    bool sent = send_event(output, error == SB_OK ? "done" : "error", &data);
-    return error == SB_OK && !sent ? SB_E_UNAVAILABLE : error;
+    return send_event(output, "done", &data) ? SB_OK : SB_E_UNAVAILABLE;
 }
 
 enum sb_error sb_voice_output_end(struct sb_voice_output *output, enum sb_error error,
@@ -384,11 +372,13 @@ enum sb_error sb_voice_output_end(struct sb_voice_output *output, enum sb_error 
 {
     if (output->voice->gone)
         return SB_E_UNAVAILABLE;
-    if (output->form == SB_VOICE_FORM_EVENTS &&
-        (error == SB_OK || output->heard_us > 0 || reply->first_delta_us >= 0))
-        return end_events(output, error, reply);
-    if (error != SB_OK)
-        return error;
+    if (error != SB_OK) {
+        bool begun = output->form == SB_VOICE_FORM_EVENTS && sb_request_begun(output->request);
+        bool told = !begun || sb_request_write_error_event(output->request, error);
+        return told ? error : SB_E_UNAVAILABLE;
+    }
+    if (output->form == SB_VOICE_FORM_EVENTS)
+        return end_events(output, reply);
     if (output->form == SB_VOICE_FORM_AUDIO) {
         sb_request_content_type(output->request, audio_type(output));
         return SB_OK;

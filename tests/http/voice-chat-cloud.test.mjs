@@ -102,6 +102,17 @@ for (const [route, fault] of [['chat', 'stream_cut'], ['chat', 'stream_error'], 
         nothingLeft();
     });
 
+test('an error behind the pings of a long silence is one error event', async () => {
+    openai.reset();
+    openai.fail('slow', { route: 'transcriptions' });
+    const response = await ask({ Accept: 'text/event-stream' });
+    const text = await response.text();
+    assert.equal(response.status, 200);
+    assert.match(text, /^: ping$/m);
+    assert.deepEqual(events(text).map(({ event, data }) => [event, data.error.code]), [['error', 'upstream_timeout']]);
+    nothingLeft();
+});
+
 test('a busy API is asked again', async () => {
     openai.reset();
     for (const route of ['transcriptions', 'chat', 'speech']) openai.fail('busy', { route, times: 1 });
