@@ -72,15 +72,14 @@ static bool send_delta(void *context, const char *text, size_t length)
     return sent;
 }
 
-/* Called while nothing happens: keeps the connection alive, and sees whether the client is there.
- */
+/* Keeps the connection alive, and sees whether the client is there and the process may go on. */
 static bool tick(void *context)
 {
     static const char ping[] = ": ping\n\n";
     struct chat *chat = context;
     if (chat->events && !push(chat, ping, sizeof ping - 1))
         return false;
-    return !sb_request_gone(chat->request);
+    return !sb_request_gone(chat->request) && !sb_request_must_end(chat->request);
 }
 
 static void add_answer(const struct chat *chat, struct sb_buf *out)
@@ -97,7 +96,7 @@ static void add_answer(const struct chat *chat, struct sb_buf *out)
 static enum sb_error tell(struct chat *chat, enum sb_error error)
 {
     struct sb_buf out;
-    if (chat->voice.gone || (error != SB_OK && !sb_request_begun(chat->request)))
+    if (error != SB_OK && !sb_request_begun(chat->request))
         return error;
     if (error != SB_OK)
         return sb_request_write_error_event(chat->request, error) ? error : SB_E_UNAVAILABLE;
@@ -135,10 +134,7 @@ static enum sb_error take_whole(struct chat *chat, const char *reply)
 {
     chat->reply = reply;
     chat->cached = true;
-    if (send_delta(chat, reply, strlen(reply)))
-        return SB_OK;
-    chat->voice.gone = true;
-    return SB_E_UNAVAILABLE;
+    return send_delta(chat, reply, strlen(reply)) ? SB_OK : SB_E_UNAVAILABLE;
 }
 
 static enum sb_error store_reply(struct sb_db_conn *tx, void *context)
@@ -173,7 +169,8 @@ static enum sb_error lead(struct chat *chat, struct sb_flight *flight)
 {
     bool hit;
     enum sb_error error = read_through(chat, &hit);
-    if (chat->voice.gone) /* no reason for those who follow to go */
+    /* That its client has gone is no reason for those who follow to go. */
+    if (error != SB_OK && sb_request_gone(chat->request))
         sb_flight_abandon(flight);
     else
         sb_flight_land(flight, error, error == SB_OK ? chat->reply : "");
@@ -191,11 +188,11 @@ static bool follow(struct chat *chat, struct sb_flight *flight, int64_t deadline
     enum sb_flight_state state;
     while ((state = sb_flight_wait(flight, SB_VOICE_TICK_MS, chat->request->arena, error,
                                    &reply)) == SB_FLIGHT_FLYING) {
-        chat->voice.gone = !tick(chat);
-        if (!chat->voice.gone && sb_clock_mono_us() < deadline_us)
+        bool in_time = sb_clock_mono_us() < deadline_us;
+        if (in_time && tick(chat))
             continue;
         sb_flight_leave(flight);
-        *error = chat->voice.gone ? SB_E_UNAVAILABLE : SB_E_UPSTREAM_TIMEOUT;
+        *error = in_time ? SB_E_UNAVAILABLE : SB_E_UPSTREAM_TIMEOUT;
         return true;
     }
     if (state == SB_FLIGHT_ABANDONED)

@@ -163,6 +163,9 @@ SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_write_error_event(struct sb_request
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_flush(struct sb_request *request);
 /* Whether the client has hung up; for long work. */
 SB_NONNULL_ALL bool sb_request_gone(struct sb_request *request);
+/* Whether the process was told to end and will soon do so in the middle of what goes on: long work
+ * ends itself, SB_E_UNAVAILABLE, while there is time to say so and to settle what it cost. */
+SB_NONNULL_ALL bool sb_request_must_end(const struct sb_request *request);
 
 /* For health: how long the process runs, what is wrong with the configuration, and whether the
  * counters of RUN_DIR (rate limits, metrics) are at hand. */

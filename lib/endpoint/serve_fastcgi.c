@@ -22,8 +22,7 @@ enum {
     LISTEN_FD = 0,
     PEER_TIMEOUT_S = 30,
     STACK_SIZE = 256 * 1024,
-    DRAIN_MAX = 1024, /* connections taken from the backlog after a stop */
-    STOP_DEADLINE_MS = 7000,
+    DRAIN_MAX = 1024,      /* connections taken from the backlog after a stop */
     PRESSURE_PAUSE_MS = 50 /* out of descriptors: wait for some to come back */
 };
 
@@ -215,6 +214,7 @@ static void *work(void *context)
 static void ask_to_stop(struct pool *pool)
 {
     uint64_t one = 1;
+    atomic_store(&pool->runtime->stop_asked_us, sb_clock_mono_us());
     pthread_mutex_lock(&pool->lock);
     pool->stopping = true;
     pthread_mutex_unlock(&pool->lock);
@@ -224,7 +224,7 @@ static void ask_to_stop(struct pool *pool)
 /* Whether all workers ended in time. */
 static bool wait_for_workers(struct pool *pool)
 {
-    struct timespec deadline = sb_clock_deadline(STOP_DEADLINE_MS);
+    struct timespec deadline = sb_clock_deadline(SB_STOP_DEADLINE_MS);
     int waited = 0;
     pthread_mutex_lock(&pool->lock);
     while (pool->threads > 0 && waited == 0)

@@ -285,7 +285,7 @@ bool sb_voice_output_tick(void *context)
         if (!sb_request_write_body(request, ping, sizeof ping - 1) || !sb_request_flush(request))
             return false;
     }
-    return !sb_request_gone(request);
+    return !sb_request_gone(request) && !sb_request_must_end(request);
 }
 
 /* --- The end ------------------------------------------------------------------------------------
@@ -370,7 +370,7 @@ static enum sb_error end_events(struct sb_voice_output *output, const struct sb_
 enum sb_error sb_voice_output_end(struct sb_voice_output *output, enum sb_error error,
                                   const struct sb_voice_reply *reply)
 {
-    if (output->voice->gone)
+    if (sb_request_gone(output->request))
         return SB_E_UNAVAILABLE;
     if (error != SB_OK) {
         bool begun = output->form == SB_VOICE_FORM_EVENTS && sb_request_begun(output->request);

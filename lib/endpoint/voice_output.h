@@ -27,7 +27,7 @@ struct sb_voice_output {
 SB_NONNULL_ALL void sb_voice_output_open(struct sb_voice_output *output, struct sb_request *request,
                                          struct sb_voice *voice, const struct sb_engines *engines);
 
-/* What was heard. False: the client is gone. */
+/* What was heard. False: it cannot be told, most likely because the client is gone. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_voice_output_transcript(struct sb_voice_output *output,
                                                              const char *transcript);
 
@@ -41,7 +41,8 @@ SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_voice_output_end(struct sb_voice_o
 
 SB_NONNULL_ALL void sb_voice_output_close(struct sb_voice_output *output);
 
-/* Keeps the connection alive while nothing is to be said; a voice's tick. */
+/* Keeps the connection alive while nothing is to be said, and ends a turn that nobody listens to,
+ * or that a process which is to end has no time for; a voice's tick. */
 bool sb_voice_output_tick(void *output);
 
 #endif

@@ -7,6 +7,7 @@ import test, { after } from 'node:test';
 import { startElevenlabs } from '../upstreams/elevenlabs.mjs';
 import { startOpenai } from '../upstreams/openai.mjs';
 import { eventually } from './support/poll.mjs';
+import { processesOf } from './support/processes.mjs';
 import { ends, serve } from './support/server.mjs';
 import { clauses, events, form, leftovers, record, target } from './support/voice.mjs';
 
@@ -111,6 +112,30 @@ test('an error behind the pings of a long silence is one error event', async () 
     assert.match(text, /^: ping$/m);
     assert.deepEqual(events(text).map(({ event, data }) => [event, data.error.code]), [['error', 'upstream_timeout']]);
     nothingLeft();
+});
+
+test('a turn that is too long for a process told to end is ended in order', async () => {
+    const dying = await serve({ ...common, VOICE_TIMEOUT: '30' });
+    openai.reset();
+    openai.fail('slow', { route: 'speech' });
+    const response = await ask({ Accept: 'text/event-stream' }, dying, undefined, form(record('hello'), { sessionId: 's1' }));
+    const reader = response.body.getReader();
+    let text = Buffer.from((await reader.read()).value).toString();
+    for (const entry of processesOf(dying.directory)) {
+        const pid = Number.parseInt(entry);
+        if (fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/voice-chat')) process.kill(pid, 'SIGTERM');
+    }
+    for (let part; !(part = await reader.read()).done;) text += Buffer.from(part.value);
+    const list = events(text);
+    assert.equal(list[0].event, 'transcript');
+    assert.equal(list.filter(({ event }) => event === 'error').length, 1);
+    assert.equal(list.at(-1).data.error.code, 'unavailable');
+    const usage = () => JSON.parse(dying.run('usage', '--json').split('\n')[0]);
+    await eventually('the turn is settled', () => usage().spent.turns === 1);
+    assert.deepEqual(usage().reserved, { turns: 0, seconds: 0, tokens: 0 });
+    assert.deepEqual(leftovers(dying), []);
+    await dying.stop();
+    dying.remove();
 });
 
 test('a busy API is asked again', async () => {
