@@ -35,7 +35,8 @@ struct sb_voice {
     void *context;
     int64_t ticked_us;   /* the loop's own: when tick was called last */
     int64_t pcm_rate_hz; /* set by who speaks in PCM before the first of it */
-    int64_t tokens;      /* what thinking has used so far, where its provider tells */
+    int64_t tokens;      /* what thinking has used so far, guessed where its provider does not tell;
+                            0 where that costs nothing */
 };
 
 /* Takes the next length bytes; false ends the task. */

@@ -76,7 +76,8 @@ for (const route of ['transcriptions', 'chat', 'speech'])
     for (const [fault, status, code] of [['invalid_key', 502, 'upstream_error'], ['forbidden', 502, 'upstream_error'],
         ['quota', 502, 'upstream_error'], ['error', 502, 'upstream_error'], ['retired', 502, 'upstream_error'],
         ['cut', 502, 'upstream_error'], ['refused', 502, 'upstream_error'], ['slow', 504, 'upstream_timeout'],
-        ...(route === 'speech' ? [] : [['garbage', 502, 'upstream_error']])])
+        ['garbage', 502, 'upstream_error'], ['empty', 502, 'upstream_error'], ['html', 502, 'upstream_error'],
+        ['oversized', 502, 'upstream_error']])
         test(`${route} that fails by ${fault} is ${status} ${code}`, async () => {
             openai.reset();
             openai.fail(fault, { route });
@@ -145,7 +146,8 @@ test('a busy API is asked again', async () => {
     assert.equal(body.success, true, JSON.stringify(body));
 });
 
-for (const [what, fault] of [['an invalid key', 'invalid_key'], ['an answer that does not come', 'slow']])
+for (const [what, fault] of [['an invalid key', 'invalid_key'], ['an answer that does not come', 'slow'],
+                             ['a page in place of audio', 'html']])
     test(`ElevenLabs with ${what} is a clean error`, async () => {
         openai.reset(), eleven.reset();
         eleven.fail(fault);
@@ -159,13 +161,17 @@ test('a client that goes away ends the work upstream at once', async () => {
     openai.delaysMs = { chat_token: 50 };
     openai.reply = () => 'And so on. '.repeat(100);
     const controller = new AbortController();
-    const response = await ask({ Accept: 'text/event-stream' }, server, controller.signal);
+    const response = await ask({ Accept: 'text/event-stream', Authorization: `Bearer ${server.token('leaver')}` }, server, controller.signal);
     const reader = response.body.getReader();
     await reader.read();
     controller.abort();
     await eventually('the turn ends', () => server.lines().some(({ event }) => event === 'voice.client_gone'));
     await eventually('the work ends', () => [...openai.sockets].every((socket) => socket.destroyed || !socket._httpMessage));
     openai.reply = () => 'Good.';
+    const usage = () => server.run('usage', '--json').trim().split('\n').map((line) => JSON.parse(line));
+    const leaver = await eventually('the turn is settled', () => usage().find(({ owner }) => owner === 'user:leaver'));
+    assert.deepEqual(leaver.reserved, { turns: 0, seconds: 0, tokens: 0 });
+    assert.ok(leaver.spent.tokens > 100, `${leaver.spent.tokens} tokens: a prompt was read and words were written`);
     nothingLeft();
 });
 

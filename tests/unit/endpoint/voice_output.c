@@ -6,6 +6,7 @@
 
 #include "../support/call.h"
 #include "base/crypto.h"
+#include "endpoint/pipeline.h"
 #include "upstream/audio.h"
 
 /* Each test is a turn: what happens in it, told to output. */
@@ -302,8 +303,7 @@ static enum sb_error endless_turn(void)
         taken += sizeof long_audio;
     cr_expect_lt(taken, SB_VOICE_AUDIO_MAX);
     cr_expect_geq(taken, SB_VOICE_AUDIO_MAX - sizeof long_audio);
-    voice.gone = true; /* as voice.c takes a receiver that refuses */
-    return end(SB_E_UNAVAILABLE);
+    return end(SB_E_UNAVAILABLE); /* as voice.c takes a receiver that refuses */
 }
 
 Test(voice_output, sound_over_the_cap_is_refused)
@@ -453,10 +453,31 @@ Test(voice_output, an_error_is_an_event_once_there_was_one)
     }
 }
 
+static enum sb_error fails_after_a_ping(void)
+{
+    cr_expect(sb_voice_output_tick(output));
+    sb_request_explain(output->request, "Said in so many words.");
+    return end(SB_E_NO_SPEECH);
+}
+
+Test(voice_output, an_error_after_a_ping_is_the_last_event)
+{
+    const struct call_answer *answer = run(EVENTS, fails_after_a_ping);
+    cr_expect_eq(answer->status, 200);
+    cr_expect_eq(strncmp(answer->body, ": ping\n\nevent: error\n", 21), 0, "%s", answer->body);
+    const json_t *error = json_object_get(event(answer, "error", 0), "error");
+    cr_expect_str_eq(json_string_value(json_object_get(error, "code")), "no_speech");
+    cr_expect_str_eq(json_string_value(json_object_get(error, "message")),
+                     "Said in so many words.");
+    cr_expect_null(event(answer, "error", 1));
+    cr_expect_eq(run("*/*", fails_after_a_ping)->status, 422);
+}
+
 static enum sb_error goes_while_thinking(void)
 {
     cr_expect(thinks("We"));
-    voice.gone = true;
+    struct sb_memory_request *client = output->request->pipeline->gateway->state;
+    client->hang_up = true;
     return end(SB_OK);
 }
 
