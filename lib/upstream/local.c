@@ -1,5 +1,6 @@
 #include "upstream/local.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -240,15 +241,25 @@ const struct sb_thinking sb_local_thinking = {.name = "local", .start = start_th
 struct decoded {
     int fd;
     int64_t length;
+    bool disk_failed; /* which is no fault of the recording's */
 };
 
 static bool take_pcm(void *context, const char *data, size_t length)
 {
     struct decoded *decoded = context;
-    if (decoded->length + (int64_t)length > SB_LOCAL_PCM_MAX ||
-        pwrite(decoded->fd, data, length, decoded->length) != (ssize_t)length)
+    if (decoded->length + (int64_t)length > SB_LOCAL_PCM_MAX)
         return false;
-    decoded->length += (int64_t)length;
+    while (length > 0) {
+        ssize_t written = pwrite(decoded->fd, data, length, decoded->length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        decoded->disk_failed = written <= 0;
+        if (decoded->disk_failed)
+            return false;
+        decoded->length += written;
+        data += written;
+        length -= (size_t)written;
+    }
     return true;
 }
 
@@ -277,5 +288,5 @@ enum sb_error sb_local_decode(struct sb_voice *voice, struct sb_voice_recording 
     if (task != NULL)
         task->end(task);
     recording->pcm_length = decoded.length;
-    return error;
+    return decoded.disk_failed ? SB_E_UNAVAILABLE : error;
 }

@@ -1,8 +1,10 @@
 #include "upstream/local.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -135,5 +137,20 @@ Test(local, a_recording_is_decoded_to_16_khz)
     cr_expect_eq(decode("sleep 60", format, &recording, 50), SB_E_UPSTREAM_TIMEOUT);
     cr_expect_eq(decode("head -c 5000000 /dev/zero", format, &recording, 20000),
                  SB_E_UNSUPPORTED_MEDIA_TYPE, "more than two minutes");
+    close(recording.fd);
+}
+
+Test(local, a_full_disk_is_no_fault_of_the_recording)
+{
+    static const unsigned char wav[SB_AUDIO_WAV_HEADER_SIZE] = "RIFF____WAVE";
+    struct sb_voice_recording recording = {.fd = file_of(wav, sizeof wav)};
+    const struct sb_audio_format *format = sb_audio_sniff(wav, sizeof wav);
+    struct rlimit limit;
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = 10000;
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_expect_eq(decode("head -c 30000 /dev/zero", format, &recording, 20000), SB_E_UNAVAILABLE);
+    cr_expect_eq(recording.pcm_length, 10000);
     close(recording.fd);
 }
