@@ -111,6 +111,7 @@ static enum sb_error hear(struct turn *turn)
     struct sb_voice *voice = &turn->voice;
     const struct sb_voice_recording *recording = &turn->input.recording;
     turn->real.seconds = (recording->pcm_length + PCM_SECOND - 1) / PCM_SECOND;
+    sb_voice_output_hearing(&turn->output);
     enum sb_error error = sb_voice_hear(voice, turn->engines.hearing, recording,
                                         voice->config->voice_timeout_s * 1000, &turn->input.text);
     if (error == SB_OK && !sb_voice_output_transcript(&turn->output, turn->input.text))

@@ -78,12 +78,13 @@ static void add_ms(struct sb_buf *out, const char *key, int64_t us)
     sb_json_int(out, us / 1000);
 }
 
-/* llm: from the end of hearing to the model's last word; tts: from its first word to the last
- * audio; ttfa: from the request to the first audio sent. */
+/* stt: of hearing, not of sending the recording; llm: from the end of hearing to the model's last
+ * word; tts: from its first word to the last audio; ttfa: from the request to the first audio sent.
+ */
 static void add_timings(const struct sb_voice_output *output, struct sb_buf *out,
                         const struct sb_voice_reply *reply)
 {
-    int64_t heard_us = output->heard_us > 0 ? output->heard_us - output->started_us : -1;
+    int64_t heard_us = output->heard_us > 0 ? output->heard_us - output->hearing_us : -1;
     sb_json_key(out, "timings");
     sb_json_open(out, '{');
     add_ms(out, "sttMs", heard_us);
@@ -108,7 +109,7 @@ static void add_server_timing(struct sb_voice_output *output, const struct sb_vo
     sb_buf_init(&text, output->request->arena, 256);
     sb_buf_add_text(&text, "");
     if (output->heard_us > 0)
-        add_member(&text, "stt", output->heard_us - output->started_us);
+        add_member(&text, "stt", output->heard_us - output->hearing_us);
     if (reply != NULL) {
         add_member(&text, "llm", reply->thought_us);
         add_member(&text, "tts",
@@ -206,6 +207,11 @@ static bool send_clause(struct sb_voice_output *output, size_t clause)
 
 /* --- The receiver -------------------------------------------------------------------------------
  */
+
+void sb_voice_output_hearing(struct sb_voice_output *output)
+{
+    output->hearing_us = sb_clock_mono_us();
+}
 
 bool sb_voice_output_transcript(struct sb_voice_output *output, const char *transcript)
 {

@@ -15,17 +15,21 @@ struct sb_voice_output {
     const struct sb_engines *engines;
     struct sb_voice *voice;
     enum sb_voice_form form;
-    const char *transcript;       /* NULL: the turn was typed */
-    const char *session_id;       /* NULL: it belongs to none */
-    int64_t started_us, heard_us; /* monotonic; heard_us 0: nothing was to be heard */
-    int64_t sent_us;              /* when the first audio was sent; 0: none was */
-    struct sb_buf audio;          /* on the heap: of the clause, or of the whole answer */
-    bool header_sent;             /* of a WAV stream */
+    const char *transcript; /* NULL: the turn was typed */
+    const char *session_id; /* NULL: it belongs to none */
+    /* Monotonic; hearing_us, heard_us 0: nothing was to be heard. */
+    int64_t started_us, hearing_us, heard_us;
+    int64_t sent_us;     /* when the first audio was sent; 0: none was */
+    struct sb_buf audio; /* on the heap: of the clause, or of the whole answer */
+    bool header_sent;    /* of a WAV stream */
 };
 
 /* What Accept asks for. */
 SB_NONNULL_ALL void sb_voice_output_open(struct sb_voice_output *output, struct sb_request *request,
                                          struct sb_voice *voice, const struct sb_engines *engines);
+
+/* The recording is there, and hearing it begins. */
+SB_NONNULL_ALL void sb_voice_output_hearing(struct sb_voice_output *output);
 
 /* What was heard. False: it cannot be told, most likely because the client is gone. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_voice_output_transcript(struct sb_voice_output *output,

@@ -124,6 +124,8 @@ static const char *decoded(const char *text, size_t *length)
 
 static bool hears(const char *text)
 {
+    if (output->hearing_us == 0)
+        sb_voice_output_hearing(output);
     return sb_voice_output_transcript(output, text);
 }
 
@@ -215,6 +217,27 @@ Test(voice_output, json_holds_all_of_a_turn)
     const char *timing = call_header(answer, "Server-Timing");
     cr_expect_not_null(strstr(timing, "stt;dur="), "%s", timing);
     cr_expect_not_null(strstr(timing, ", llm;dur=2.0, tts;dur=4.0, ttfa;dur="), "%s", timing);
+}
+
+static enum sb_error turn_of_a_slow_line(void)
+{
+    output->started_us -= 100000000; /* the recording took 100 s to arrive */
+    sb_voice_output_hearing(output);
+    output->hearing_us -= 2000000;
+    cr_expect(hears("When?") && thinks("We") && speaks(0, "abcd", 4));
+    return end(SB_OK);
+}
+
+Test(voice_output, hearing_does_not_count_the_sending)
+{
+    const struct call_answer *answer = run("*/*", turn_of_a_slow_line);
+    cr_expect_geq(call_number(answer, "timings.sttMs"), 2000);
+    cr_expect_lt(call_number(answer, "timings.sttMs"), 90000);
+    cr_expect_geq(call_number(answer, "timings.totalMs"), 100000);
+    answer = run("audio/*", turn_of_a_slow_line);
+    const char *stt = strstr(call_header(answer, "Server-Timing"), "stt;dur=");
+    cr_assert_not_null(stt);
+    cr_expect_lt(strtod(stt + 8, NULL), 90000);
 }
 
 Test(voice_output, json_holds_the_samples_of_all_clauses_as_one_wav_file)
