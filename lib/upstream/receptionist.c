@@ -261,8 +261,8 @@ static bool index_phrases(struct sb_receptionist *receptionist)
 {
     take_phrases(receptionist);
     size_t mention_count = receptionist->mention_count;
-    receptionist->phrases = calloc(receptionist->phrase_count, sizeof *receptionist->phrases);
     /* One more: a file of fillers alone has no mention, and calloc() of none may give NULL. */
+    receptionist->phrases = calloc(receptionist->phrase_count + 1, sizeof *receptionist->phrases);
     receptionist->mentions = calloc(mention_count + 1, sizeof *receptionist->mentions);
     if (receptionist->phrases == NULL || receptionist->mentions == NULL)
         return false;
@@ -325,7 +325,7 @@ bool sb_receptionist_answer(const struct sb_receptionist *receptionist, struct s
                             const char *question, struct sb_receptionist_answer *answer)
 {
     struct words words;
-    const struct phrase *best = NULL;
+    const struct phrase *best = receptionist->phrases;
     struct sb_buf out;
     *answer = (struct sb_receptionist_answer){.score = 0};
     split(question, &words);
