@@ -6,7 +6,12 @@
 #include "upstream/audio.h"
 #include "upstream/voice.h"
 
-enum { SB_LOCAL_PCM_MAX = 120 * SB_AUDIO_RATE_HZ * 2 }; /* bytes: two minutes */
+enum {
+    SB_LOCAL_PCM_MAX = 120 * SB_AUDIO_RATE_HZ * 2, /* bytes: two minutes */
+    /* Programs of one process that decode or hear at once, of about 100 MB each; more of them wait,
+     * within their deadlines. (Who speaks is small, and gone at once.) */
+    SB_LOCAL_PROGRAMS_MAX = 8
+};
 
 extern const struct sb_hearing sb_local_hearing; /* STT_COMMAND, over the recording's PCM */
 extern const struct sb_thinking

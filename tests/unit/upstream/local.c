@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 
 static struct sb_arena *arena;
 static struct sb_config config;
@@ -100,6 +101,35 @@ Test(local, hearing_is_what_the_program_writes)
     cr_expect_str_eq(got.data, "when do you open");
     cr_expect_eq(hear("false", "x"), SB_E_UPSTREAM_ERROR);
     cr_expect_eq(hear("no-such-program-here", "x"), SB_E_MISCONFIGURED);
+}
+
+Test(local, only_so_many_decode_or_hear_at_once)
+{
+    struct sb_voice_task *running[SB_LOCAL_PROGRAMS_MAX], *waiting;
+    struct sb_voice_recording recording = {.pcm_fd = file_of("words", 5)};
+    config.stt_command = "sleep 60";
+    for (size_t i = 0; i < SB_LOCAL_PROGRAMS_MAX; i++)
+        cr_assert_eq(sb_local_hearing.start(&voice, &recording, take, NULL, &running[i]), SB_OK);
+    config.stt_command = "cat";
+    cr_assert_eq(sb_local_hearing.start(&voice, &recording, take, NULL, &waiting), SB_OK);
+    cr_expect_eq(sb_voice_step(&voice, &waiting, 1, sb_clock_mono_us() + 300000), SB_OK);
+    cr_expect_eq(sb_voice_step(&voice, &waiting, 1, 1), SB_E_UPSTREAM_TIMEOUT);
+    cr_expect_not(waiting->done);
+    running[0]->end(running[0]);
+    cr_expect_eq(run(waiting), SB_OK);
+    cr_expect_str_eq(got.data, "words");
+    config.stt_command = "no-such-program-here";
+    for (size_t i = 0; i < SB_LOCAL_PROGRAMS_MAX; i++) /* what fails leaves its place */
+        cr_expect_eq(sb_local_hearing.start(&voice, &recording, take, NULL, &waiting),
+                     SB_E_MISCONFIGURED);
+    config.stt_command = "cat";
+    cr_assert_eq(sb_local_hearing.start(&voice, &recording, take, NULL, &running[0]), SB_OK);
+    cr_assert_eq(sb_local_hearing.start(&voice, &recording, take, NULL, &waiting), SB_OK);
+    waiting->end(waiting); /* without ever having had one */
+    cr_expect_eq(run(running[0]), SB_OK);
+    for (size_t i = 1; i < SB_LOCAL_PROGRAMS_MAX; i++)
+        running[i]->end(running[i]);
+    close(recording.pcm_fd);
 }
 
 Test(local, thinking_answers_the_last_message)
