@@ -111,12 +111,11 @@ static enum sb_error hear(struct turn *turn)
     struct sb_voice *voice = &turn->voice;
     const struct sb_voice_recording *recording = &turn->input.recording;
     turn->real.seconds = (recording->pcm_length + PCM_SECOND - 1) / PCM_SECOND;
+    sb_voice_output_hearing(&turn->output);
     enum sb_error error = sb_voice_hear(voice, turn->engines.hearing, recording,
                                         voice->config->voice_timeout_s * 1000, &turn->input.text);
-    if (error == SB_OK && !sb_voice_output_transcript(&turn->output, turn->input.text)) {
-        voice->gone = true;
+    if (error == SB_OK && !sb_voice_output_transcript(&turn->output, turn->input.text))
         return SB_E_UNAVAILABLE;
-    }
     return error;
 }
 
@@ -168,7 +167,7 @@ static enum sb_error run(struct turn *turn)
     if (error == SB_OK)
         error = answer(turn);
     settle(turn);
-    if (turn->voice.gone)
+    if (error != SB_OK && sb_request_gone(turn->request))
         SB_LOG(SB_LOG_INFO, "voice.client_gone", turn->request->trace_id);
     return sb_voice_output_end(&turn->output, error, &turn->reply);
 }

@@ -24,7 +24,7 @@ struct chat {
     size_t count;
     const char *session_id;
     const char *key;
-    bool events, begun; /* the form of the answer; an event has been sent */
+    bool events; /* the form of the answer */
     const char *reply;
     bool cached;
 };
@@ -39,9 +39,8 @@ static void add_text(struct sb_buf *out, const char *key, const char *text)
 
 static bool push(struct chat *chat, const char *data, size_t length)
 {
-    if (!chat->begun && chat->events)
+    if (chat->events)
         sb_request_content_type(chat->request, "text/event-stream");
-    chat->begun = true;
     return sb_request_write_body(chat->request, data, length) && sb_request_flush(chat->request);
 }
 
@@ -73,15 +72,14 @@ static bool send_delta(void *context, const char *text, size_t length)
     return sent;
 }
 
-/* Called while nothing happens: keeps the connection alive, and sees whether the client is there.
- */
+/* Keeps the connection alive, and sees whether the client is there and the process may go on. */
 static bool tick(void *context)
 {
     static const char ping[] = ": ping\n\n";
     struct chat *chat = context;
     if (chat->events && !push(chat, ping, sizeof ping - 1))
         return false;
-    return !sb_request_gone(chat->request);
+    return !sb_request_gone(chat->request) && !sb_request_must_end(chat->request);
 }
 
 static void add_answer(const struct chat *chat, struct sb_buf *out)
@@ -94,37 +92,26 @@ static void add_answer(const struct chat *chat, struct sb_buf *out)
         add_text(out, "sessionId", chat->session_id);
 }
 
-static void add_error(struct sb_buf *out, enum sb_error error)
-{
-    const struct sb_error_info *info = sb_error_info(error);
-    sb_json_key(out, "error");
-    sb_json_open(out, '{');
-    add_text(out, "code", info->code);
-    add_text(out, "message", info->message);
-    sb_json_close(out, '}');
-}
-
 /* An error before the first event is an ordinary answer. */
 static enum sb_error tell(struct chat *chat, enum sb_error error)
 {
     struct sb_buf out;
-    if (chat->voice.gone || (error != SB_OK && !chat->begun))
+    if (error != SB_OK && !sb_request_begun(chat->request))
         return error;
+    if (error != SB_OK)
+        return sb_request_write_error_event(chat->request, error) ? error : SB_E_UNAVAILABLE;
     sb_buf_init(&out, chat->request->arena, OUTPUT_MAX);
     sb_json_open(&out, '{');
     if (!chat->events) {
         sb_json_key(&out, "success");
         sb_json_bool(&out, true);
     }
-    if (error == SB_OK)
-        add_answer(chat, &out);
-    else
-        add_error(&out, error);
+    add_answer(chat, &out);
     add_text(&out, "traceId", chat->request->trace_id);
     sb_json_close(&out, '}');
-    bool sent = chat->events ? send_event(chat, error == SB_OK ? "done" : "error", &out)
+    bool sent = chat->events ? send_event(chat, "done", &out)
                              : sb_buf_ok(&out) && push(chat, out.data, out.length);
-    return error == SB_OK && !sent ? SB_E_UNAVAILABLE : error;
+    return sent ? SB_OK : SB_E_UNAVAILABLE;
 }
 
 /* --- Where the reply comes from --- */
@@ -147,10 +134,7 @@ static enum sb_error take_whole(struct chat *chat, const char *reply)
 {
     chat->reply = reply;
     chat->cached = true;
-    if (send_delta(chat, reply, strlen(reply)))
-        return SB_OK;
-    chat->voice.gone = true;
-    return SB_E_UNAVAILABLE;
+    return send_delta(chat, reply, strlen(reply)) ? SB_OK : SB_E_UNAVAILABLE;
 }
 
 static enum sb_error store_reply(struct sb_db_conn *tx, void *context)
@@ -185,7 +169,8 @@ static enum sb_error lead(struct chat *chat, struct sb_flight *flight)
 {
     bool hit;
     enum sb_error error = read_through(chat, &hit);
-    if (chat->voice.gone) /* no reason for those who follow to go */
+    /* That its client has gone is no reason for those who follow to go. */
+    if (error != SB_OK && sb_request_gone(chat->request))
         sb_flight_abandon(flight);
     else
         sb_flight_land(flight, error, error == SB_OK ? chat->reply : "");
@@ -203,11 +188,11 @@ static bool follow(struct chat *chat, struct sb_flight *flight, int64_t deadline
     enum sb_flight_state state;
     while ((state = sb_flight_wait(flight, SB_VOICE_TICK_MS, chat->request->arena, error,
                                    &reply)) == SB_FLIGHT_FLYING) {
-        chat->voice.gone = !tick(chat);
-        if (!chat->voice.gone && sb_clock_mono_us() < deadline_us)
+        bool in_time = sb_clock_mono_us() < deadline_us;
+        if (in_time && tick(chat))
             continue;
         sb_flight_leave(flight);
-        *error = chat->voice.gone ? SB_E_UNAVAILABLE : SB_E_UPSTREAM_TIMEOUT;
+        *error = in_time ? SB_E_UNAVAILABLE : SB_E_UPSTREAM_TIMEOUT;
         return true;
     }
     if (state == SB_FLIGHT_ABANDONED)

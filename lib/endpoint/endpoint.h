@@ -153,10 +153,19 @@ SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_write_body(struct sb_request *reque
 SB_NONNULL_ALL void sb_request_content_type(struct sb_request *request, const char *type);
 SB_NONNULL_ALL void sb_request_header(struct sb_request *request, const char *name,
                                       const char *value);
+/* Whether some of the answer has been written: an error cannot be an answer of its own any more. */
+SB_NONNULL_ALL bool sb_request_begun(const struct sb_request *request);
+/* What an error ends a stream of events with: the event `error`, its text as sb_request_explain()
+ * said. False: the client is gone, or out of memory. */
+SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_write_error_event(struct sb_request *request,
+                                                               enum sb_error error);
 /* Pushes out what was written. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_flush(struct sb_request *request);
 /* Whether the client has hung up; for long work. */
 SB_NONNULL_ALL bool sb_request_gone(struct sb_request *request);
+/* Whether the process was told to end and will soon do so in the middle of what goes on: long work
+ * ends itself, SB_E_UNAVAILABLE, while there is time to say so and to settle what it cost. */
+SB_NONNULL_ALL bool sb_request_must_end(const struct sb_request *request);
 
 /* For health: how long the process runs, what is wrong with the configuration, and whether the
  * counters of RUN_DIR (rate limits, metrics) are at hand. */

@@ -230,6 +230,12 @@ void sb_request_audit_issued(struct sb_request *request, int64_t expires_at_ms,
     request->pipeline->audit_conversation_id = conversation_id;
 }
 
+bool sb_request_must_end(const struct sb_request *request)
+{
+    int64_t asked_us = atomic_load(&request->pipeline->worker->runtime->stop_asked_us);
+    return asked_us != 0 && sb_clock_mono_us() - asked_us >= SB_STOP_PATIENCE_MS * INT64_C(1000);
+}
+
 int64_t sb_request_uptime_s(const struct sb_request *request)
 {
     return (sb_clock_mono_us() - request->pipeline->worker->runtime->started_us) / 1000000;

@@ -8,6 +8,7 @@
 #include "endpoint/pipeline.h"
 #include "http/error_response.h"
 #include "http/output_encoder.h"
+#include "http/sse.h"
 
 enum { LAST_RESORT_HEAD_MAX = 2048, LAST_RESORT_BODY_MAX = 1024 };
 
@@ -214,6 +215,34 @@ bool sb_request_flush(struct sb_request *request)
     struct sb_pipeline *p = request->pipeline;
     p->stream_broken = p->stream_broken || !p->gateway->flush(p->gateway->state);
     return !p->stream_broken;
+}
+
+bool sb_request_begun(const struct sb_request *request)
+{
+    return request->pipeline->streaming;
+}
+
+bool sb_request_write_error_event(struct sb_request *request, enum sb_error error)
+{
+    const char *message = request->pipeline->message;
+    struct sb_buf data, event;
+    sb_buf_init(&data, request->arena, SB_RESPONSE_BODY_MAX);
+    sb_buf_init(&event, request->arena, SB_RESPONSE_BODY_MAX);
+    sb_json_open(&data, '{');
+    sb_json_key(&data, "error");
+    sb_json_open(&data, '{');
+    sb_json_key(&data, "code");
+    sb_json_string(&data, sb_error_info(error)->code);
+    sb_json_key(&data, "message");
+    sb_json_string(&data, message != NULL ? message : sb_error_info(error)->message);
+    sb_json_close(&data, '}');
+    sb_json_key(&data, "traceId");
+    sb_json_string(&data, request->trace_id);
+    sb_json_close(&data, '}');
+    if (sb_buf_ok(&data))
+        sb_sse_write(&event, "error", data.data, 0);
+    return sb_buf_ok(&data) && sb_buf_ok(&event) &&
+           sb_request_write_body(request, event.data, event.length) && sb_request_flush(request);
 }
 
 bool sb_request_gone(struct sb_request *request)

@@ -8,7 +8,12 @@
 #include "endpoint/endpoint.h"
 #include "endpoint/gateway.h"
 
-enum { SB_REQUEST_ARENA_MAX = 16 * 1024 * 1024, SB_WORKERS_DEFAULT = 8 };
+enum {
+    SB_REQUEST_ARENA_MAX = 16 * 1024 * 1024,
+    SB_WORKERS_DEFAULT = 8,
+    SB_STOP_PATIENCE_MS = 5000, /* after a signal long work goes on for so long, */
+    SB_STOP_DEADLINE_MS = 7000  /* and then the process ends, whatever goes on */
+};
 
 struct sb_runtime {
     const struct sb_endpoint *endpoint;
@@ -21,6 +26,7 @@ struct sb_runtime {
     struct sb_db *db;           /* NULL without SB_NEEDS_DB */
     struct sb_keyring *keyring; /* NULL without SB_NEEDS_USERS or JWT_JWKS_URL */
     int64_t started_us;
+    _Atomic int64_t stop_asked_us; /* 0: nobody has */
 };
 
 struct sb_worker {

@@ -31,7 +31,6 @@ enum {
     ACCEPT_WAIT_MS = 250, /* then an idle worker looks whether it is to stop */
     IDLE_WAITS = 20,      /* so many of these, and it is one too many */
     DRAIN_MAX = 1024,     /* connections taken from the backlog after a stop */
-    STOP_DEADLINE_MS = 7000,
     PRESSURE_PAUSE_MS = 50 /* out of descriptors: wait for some to come back */
 };
 
@@ -260,7 +259,7 @@ static void *work(void *context)
 /* Whether all workers ended in time. */
 static bool wait_for_workers(struct pool *pool)
 {
-    struct timespec deadline = sb_clock_deadline(STOP_DEADLINE_MS);
+    struct timespec deadline = sb_clock_deadline(SB_STOP_DEADLINE_MS);
     int waited = 0;
     pthread_mutex_lock(&pool->lock);
     while (pool->threads > 0 && waited == 0)
@@ -301,6 +300,7 @@ bool sb_serve_fastcgi(struct sb_runtime *runtime)
     if (!started)
         return failed("fastcgi.start", "no thread could be made");
     sigwait(&signals, &taken);
+    atomic_store(&runtime->stop_asked_us, sb_clock_mono_us());
     atomic_store(&pool.stopping, true);
     if (!wait_for_workers(&pool)) {
         SB_LOG(SB_LOG_WARN, "stop.forced", NULL, SB_LOG_INT("requests", pool.threads));

@@ -78,12 +78,13 @@ static void add_ms(struct sb_buf *out, const char *key, int64_t us)
     sb_json_int(out, us / 1000);
 }
 
-/* llm: from the end of hearing to the model's last word; tts: from its first word to the last
- * audio; ttfa: from the request to the first audio sent. */
+/* stt: of hearing, not of sending the recording; llm: from the end of hearing to the model's last
+ * word; tts: from its first word to the last audio; ttfa: from the request to the first audio sent.
+ */
 static void add_timings(const struct sb_voice_output *output, struct sb_buf *out,
                         const struct sb_voice_reply *reply)
 {
-    int64_t heard_us = output->heard_us > 0 ? output->heard_us - output->started_us : -1;
+    int64_t heard_us = output->heard_us > 0 ? output->heard_us - output->hearing_us : -1;
     sb_json_key(out, "timings");
     sb_json_open(out, '{');
     add_ms(out, "sttMs", heard_us);
@@ -108,7 +109,7 @@ static void add_server_timing(struct sb_voice_output *output, const struct sb_vo
     sb_buf_init(&text, output->request->arena, 256);
     sb_buf_add_text(&text, "");
     if (output->heard_us > 0)
-        add_member(&text, "stt", output->heard_us - output->started_us);
+        add_member(&text, "stt", output->heard_us - output->hearing_us);
     if (reply != NULL) {
         add_member(&text, "llm", reply->thought_us);
         add_member(&text, "tts",
@@ -207,6 +208,11 @@ static bool send_clause(struct sb_voice_output *output, size_t clause)
 /* --- The receiver -------------------------------------------------------------------------------
  */
 
+void sb_voice_output_hearing(struct sb_voice_output *output)
+{
+    output->hearing_us = sb_clock_mono_us();
+}
+
 bool sb_voice_output_transcript(struct sb_voice_output *output, const char *transcript)
 {
     output->transcript = transcript;
@@ -285,7 +291,7 @@ bool sb_voice_output_tick(void *context)
         if (!sb_request_write_body(request, ping, sizeof ping - 1) || !sb_request_flush(request))
             return false;
     }
-    return !sb_request_gone(request);
+    return !sb_request_gone(request) && !sb_request_must_end(request);
 }
 
 /* --- The end ------------------------------------------------------------------------------------
@@ -357,38 +363,28 @@ static enum sb_error end_json(struct sb_voice_output *output, const struct sb_vo
     return sent ? SB_OK : SB_E_UNAVAILABLE;
 }
 
-static enum sb_error end_events(struct sb_voice_output *output, enum sb_error error,
-                                const struct sb_voice_reply *reply)
+static enum sb_error end_events(struct sb_voice_output *output, const struct sb_voice_reply *reply)
 {
-    const struct sb_error_info *info = sb_error_info(error);
     struct sb_buf data;
     sb_request_content_type(output->request, "text/event-stream");
     open_event(&data);
-    if (error == SB_OK) {
-        add_summary(output, &data, reply);
-    } else {
-        sb_json_key(&data, "error");
-        sb_json_open(&data, '{');
-        add_text(&data, "code", info->code);
-        add_text(&data, "message", info->message);
-        sb_json_close(&data, '}');
-        add_text(&data, "traceId", output->request->trace_id);
-    }
+    add_summary(output, &data, reply);
     sb_json_close(&data, '}');
-    bool sent = send_event(output, error == SB_OK ? "done" : "error", &data);
-    return error == SB_OK && !sent ? SB_E_UNAVAILABLE : error;
+    return send_event(output, "done", &data) ? SB_OK : SB_E_UNAVAILABLE;
 }
 
 enum sb_error sb_voice_output_end(struct sb_voice_output *output, enum sb_error error,
                                   const struct sb_voice_reply *reply)
 {
-    if (output->voice->gone)
+    if (sb_request_gone(output->request))
         return SB_E_UNAVAILABLE;
-    if (output->form == SB_VOICE_FORM_EVENTS &&
-        (error == SB_OK || output->heard_us > 0 || reply->first_delta_us >= 0))
-        return end_events(output, error, reply);
-    if (error != SB_OK)
-        return error;
+    if (error != SB_OK) {
+        bool begun = output->form == SB_VOICE_FORM_EVENTS && sb_request_begun(output->request);
+        bool told = !begun || sb_request_write_error_event(output->request, error);
+        return told ? error : SB_E_UNAVAILABLE;
+    }
+    if (output->form == SB_VOICE_FORM_EVENTS)
+        return end_events(output, reply);
     if (output->form == SB_VOICE_FORM_AUDIO) {
         sb_request_content_type(output->request, audio_type(output));
         return SB_OK;

@@ -15,19 +15,23 @@ struct sb_voice_output {
     const struct sb_engines *engines;
     struct sb_voice *voice;
     enum sb_voice_form form;
-    const char *transcript;       /* NULL: the turn was typed */
-    const char *session_id;       /* NULL: it belongs to none */
-    int64_t started_us, heard_us; /* monotonic; heard_us 0: nothing was to be heard */
-    int64_t sent_us;              /* when the first audio was sent; 0: none was */
-    struct sb_buf audio;          /* on the heap: of the clause, or of the whole answer */
-    bool header_sent;             /* of a WAV stream */
+    const char *transcript; /* NULL: the turn was typed */
+    const char *session_id; /* NULL: it belongs to none */
+    /* Monotonic; hearing_us, heard_us 0: nothing was to be heard. */
+    int64_t started_us, hearing_us, heard_us;
+    int64_t sent_us;     /* when the first audio was sent; 0: none was */
+    struct sb_buf audio; /* on the heap: of the clause, or of the whole answer */
+    bool header_sent;    /* of a WAV stream */
 };
 
 /* What Accept asks for. */
 SB_NONNULL_ALL void sb_voice_output_open(struct sb_voice_output *output, struct sb_request *request,
                                          struct sb_voice *voice, const struct sb_engines *engines);
 
-/* What was heard. False: the client is gone. */
+/* The recording is there, and hearing it begins. */
+SB_NONNULL_ALL void sb_voice_output_hearing(struct sb_voice_output *output);
+
+/* What was heard. False: it cannot be told, most likely because the client is gone. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_voice_output_transcript(struct sb_voice_output *output,
                                                              const char *transcript);
 
@@ -41,7 +45,8 @@ SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_voice_output_end(struct sb_voice_o
 
 SB_NONNULL_ALL void sb_voice_output_close(struct sb_voice_output *output);
 
-/* Keeps the connection alive while nothing is to be said; a voice's tick. */
+/* Keeps the connection alive while nothing is to be said, and ends a turn that nobody listens to,
+ * or that a process which is to end has no time for; a voice's tick. */
 bool sb_voice_output_tick(void *output);
 
 #endif

@@ -178,11 +178,10 @@ static enum sb_error begin_part(struct sb_multipart *multipart)
     if (++multipart->parts > SB_MULTIPART_PARTS_MAX)
         return SB_E_INVALID_MULTIPART;
     while (at < end) {
-        char *line = at, *stop = memchr(at, '\r', (size_t)(end - at));
-        if (stop == NULL || stop + 1 >= end || stop[1] != '\n')
-            return SB_E_INVALID_MULTIPART;
-        *stop = '\0';
-        at = stop + 2;
+        char *line = at;
+        at += strcspn(line, "\r");
+        *at = '\0';
+        at += 2;
         if (!take_line(&header, line))
             return SB_E_INVALID_MULTIPART;
     }
@@ -198,8 +197,11 @@ static enum sb_error begin_part(struct sb_multipart *multipart)
 /* One byte of a header. An empty line ends it. */
 static enum sb_error take_header_byte(struct sb_multipart *multipart, char c)
 {
+    bool after_cr =
+        multipart->headers_length > 0 && multipart->headers[multipart->headers_length - 1] == '\r';
     bool control = ((unsigned char)c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7f;
-    if (control || multipart->headers_length >= SB_MULTIPART_PART_HEADERS_MAX)
+    if (control || after_cr != (c == '\n') ||
+        multipart->headers_length >= SB_MULTIPART_PART_HEADERS_MAX)
         return SB_E_INVALID_MULTIPART;
     multipart->headers[multipart->headers_length++] = c;
     multipart->headers[multipart->headers_length] = '\0';

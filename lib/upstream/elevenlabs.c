@@ -15,7 +15,7 @@ struct ask {
     struct sb_fetch_header header;
     sb_voice_sink *sink;
     void *context;
-    bool silent; /* the answer is no sound */
+    bool spoke, broken; /* some sound has come; what came is none */
 };
 
 static void end(struct sb_voice_task *task)
@@ -50,19 +50,21 @@ static void move(struct sb_voice_task *task)
         return;
     if (result->outcome == SB_FETCH_STATUS)
         explain(ask, result);
-    if (ask->silent)
+    bool silent = ask->broken || (result->outcome == SB_FETCH_OK && !ask->spoke);
+    if (silent)
         SB_LOG(SB_LOG_ERROR, "elevenlabs.malformed", ask->voice->trace_id,
                SB_LOG_TEXT("reason", "the answer is no sound"),
                SB_LOG_TEXT("upstreamRequestId", result->request_id));
     task->done = true;
-    task->error = ask->silent ? SB_E_UPSTREAM_ERROR : result->error;
+    task->error = silent ? SB_E_UPSTREAM_ERROR : result->error;
 }
 
 static bool take_audio(void *context, const char *data, size_t length)
 {
     struct ask *ask = context;
-    ask->silent = !sb_voice_is_sound(sb_fetch_result(ask->call));
-    return !ask->silent && ask->sink(ask->context, data, length);
+    ask->broken = !sb_voice_is_sound(sb_fetch_result(ask->call));
+    ask->spoke = !ask->broken;
+    return ask->spoke && ask->sink(ask->context, data, length);
 }
 
 static const char *body_of(struct sb_voice *voice, const char *text, size_t *length)

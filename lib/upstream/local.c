@@ -1,8 +1,10 @@
 #include "upstream/local.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,6 +20,8 @@ struct run {
     struct sb_voice_task task;
     struct sb_voice *voice;
     struct sb_program program;
+    struct sb_program_command command;
+    bool counted, waits;   /* it is one of SB_LOCAL_PROGRAMS_MAX; until there is a place for it */
     const char *variable;  /* names its command line */
     enum sb_error failure; /* what it means where it fails */
     sb_voice_sink *sink;
@@ -49,10 +53,62 @@ static void failed(struct run *run, const char *reason)
     finish(run, run->failure);
 }
 
+/* An eventfd that counts the places that are free, and is readable while there are any; -1: out of
+ * descriptors. */
+static int places(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int fd = -1;
+    pthread_mutex_lock(&lock);
+    if (fd < 0)
+        fd = eventfd(SB_LOCAL_PROGRAMS_MAX, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
+    int made = fd;
+    pthread_mutex_unlock(&lock);
+    return made;
+}
+
+static bool take_place(struct run *run)
+{
+    uint64_t one;
+    run->counted = read(places(), &one, sizeof one) == (ssize_t)sizeof one;
+    run->waits = !run->counted;
+    return run->counted;
+}
+
+static void leave_place(struct run *run)
+{
+    const uint64_t one = 1;
+    if (run->counted)
+        (void)!write(places(), &one, sizeof one);
+    run->counted = false;
+}
+
+/* Starts the program once there is a place for it; until then the task is moved by the places. */
+static enum sb_error begin(struct run *run)
+{
+    if (run->waits && !take_place(run)) {
+        run->task.fd = places();
+        return run->task.fd < 0 ? SB_E_UNAVAILABLE : SB_OK;
+    }
+    enum sb_error error = sb_program_start(run->voice->arena, &run->command, &run->program);
+    if (error == SB_E_MISCONFIGURED)
+        SB_LOG(SB_LOG_ERROR, "misconfigured", run->voice->trace_id,
+               SB_LOG_TEXT("variable", run->variable),
+               SB_LOG_TEXT("reason", "its program is not installed, or a {name} is not known"));
+    run->task.fd = run->program.output;
+    return error;
+}
+
 static void move(struct sb_voice_task *task)
 {
     struct run *run = (struct run *)task;
     char data[16384];
+    if (run->waits) {
+        enum sb_error error = begin(run);
+        if (error != SB_OK)
+            finish(run, error);
+        return;
+    }
     ssize_t got = sb_program_read(&run->program, data, sizeof data);
     if (got > 0) {
         if (!deliver(run, data, (size_t)got))
@@ -71,6 +127,7 @@ static void end(struct sb_voice_task *task)
 {
     struct run *run = (struct run *)task;
     sb_program_end(&run->program);
+    leave_place(run);
     if (run->input >= 0)
         close(run->input);
     if (run->file >= 0)
@@ -98,18 +155,13 @@ static struct run *new_run(struct sb_voice *voice, const char *variable, sb_voic
 static enum sb_error start(struct run *run, const struct sb_program_command *command,
                            struct sb_voice_task **task)
 {
-    enum sb_error error = sb_program_start(run->voice->arena, command, &run->program);
-    if (error == SB_E_MISCONFIGURED)
-        SB_LOG(SB_LOG_ERROR, "misconfigured", run->voice->trace_id,
-               SB_LOG_TEXT("variable", run->variable),
-               SB_LOG_TEXT("reason", "its program is not installed, or a {name} is not known"));
-    if (error != SB_OK) {
+    run->command = *command;
+    enum sb_error error = begin(run);
+    if (error == SB_OK)
+        *task = &run->task;
+    else
         end(&run->task);
-        return error;
-    }
-    run->task.fd = run->program.output;
-    *task = &run->task;
-    return SB_OK;
+    return error;
 }
 
 /* --- Hearing and speaking -----------------------------------------------------------------------
@@ -122,6 +174,7 @@ static enum sb_error start_hearing(struct sb_voice *voice,
     struct run *run = new_run(voice, "STT_COMMAND", sink, context);
     if (run == NULL)
         return SB_E_UNAVAILABLE;
+    run->waits = true;
     return start(run,
                  &(struct sb_program_command){
                      .line = voice->config->stt_command, .input = recording->pcm_fd, .output = -1},
@@ -240,15 +293,25 @@ const struct sb_thinking sb_local_thinking = {.name = "local", .start = start_th
 struct decoded {
     int fd;
     int64_t length;
+    bool disk_failed; /* which is no fault of the recording's */
 };
 
 static bool take_pcm(void *context, const char *data, size_t length)
 {
     struct decoded *decoded = context;
-    if (decoded->length + (int64_t)length > SB_LOCAL_PCM_MAX ||
-        pwrite(decoded->fd, data, length, decoded->length) != (ssize_t)length)
+    if (decoded->length + (int64_t)length > SB_LOCAL_PCM_MAX)
         return false;
-    decoded->length += (int64_t)length;
+    while (length > 0) {
+        ssize_t written = pwrite(decoded->fd, data, length, decoded->length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        decoded->disk_failed = written <= 0;
+        if (decoded->disk_failed)
+            return false;
+        decoded->length += written;
+        data += written;
+        length -= (size_t)written;
+    }
     return true;
 }
 
@@ -263,6 +326,7 @@ enum sb_error sb_local_decode(struct sb_voice *voice, struct sb_voice_recording 
     if (run == NULL)
         return SB_E_UNAVAILABLE;
     run->failure = SB_E_UNSUPPORTED_MEDIA_TYPE;
+    run->waits = true;
     enum sb_error error = start(run,
                                 &(struct sb_program_command){.line = voice->config->decode_command,
                                                              .values = values,
@@ -277,5 +341,5 @@ enum sb_error sb_local_decode(struct sb_voice *voice, struct sb_voice_recording 
     if (task != NULL)
         task->end(task);
     recording->pcm_length = decoded.length;
-    return error;
+    return decoded.disk_failed ? SB_E_UNAVAILABLE : error;
 }

@@ -6,7 +6,12 @@
 #include "upstream/audio.h"
 #include "upstream/voice.h"
 
-enum { SB_LOCAL_PCM_MAX = 120 * SB_AUDIO_RATE_HZ * 2 }; /* bytes: two minutes */
+enum {
+    SB_LOCAL_PCM_MAX = 120 * SB_AUDIO_RATE_HZ * 2, /* bytes: two minutes */
+    /* Programs of one process that decode or hear at once, of about 100 MB each; more of them wait,
+     * within their deadlines. (Who speaks is small, and gone at once.) */
+    SB_LOCAL_PROGRAMS_MAX = 8
+};
 
 extern const struct sb_hearing sb_local_hearing; /* STT_COMMAND, over the recording's PCM */
 extern const struct sb_thinking
@@ -20,7 +25,7 @@ SB_NONNULL_ALL const struct sb_receptionist *sb_local_receptionist(const struct 
 
 /* Decodes recording by DECODE_COMMAND into the empty file recording->pcm_fd and sets pcm_length.
  * SB_E_UNSUPPORTED_MEDIA_TYPE: the program could not decode it. SB_E_UPSTREAM_TIMEOUT,
- * SB_E_MISCONFIGURED, SB_E_UNAVAILABLE (also: the client is gone) as ever. */
+ * SB_E_MISCONFIGURED, SB_E_UNAVAILABLE (also: the client is gone, the disk is full) as ever. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_local_decode(struct sb_voice *voice,
                                                            struct sb_voice_recording *recording,
                                                            const struct sb_audio_format *format,

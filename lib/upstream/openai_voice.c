@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "http/json.h"
 #include "http/sse.h"
 #include "upstream/openai_request.h"
@@ -11,7 +12,9 @@ enum {
     TRANSCRIPT_MAX = 256 * 1024,
     AUDIO_MAX = 8 * 1024 * 1024, /* of one clause */
     BODY_MAX = 1024 * 1024,      /* the prompt and the longest conversation, escaped */
-    SPEECH_INPUT_MAX = 4096      /* characters, the API's own limit */
+    SPEECH_INPUT_MAX = 4096,     /* characters, the API's own limit */
+    TOKENS_MAX = 100000000,      /* of a request: more is nonsense, and sums of it would overflow */
+    TOKEN_BYTES = 4              /* about, where nobody says */
 };
 
 /* A call as a task. */
@@ -26,7 +29,10 @@ struct ask {
     enum sb_error (*finish)(struct ask *ask, const struct sb_fetch_result *result);
     struct sb_sse_reader reader;
     bool reads, complete; /* reader is in use; the stream has said that it ended */
-    bool refused;         /* by sink */
+    bool refused, spoke;  /* by sink; some sound has come */
+    bool counted;         /* the API has said how many tokens it took */
+    int64_t tokens;       /* those counted so far, or guessed by bytes */
+    size_t bytes;         /* of the messages, and of what was said so far */
     const char *broken;   /* what is wrong with the answer; NULL: nothing */
     struct sb_fetch_source file;
     struct sb_fetch_part parts[4];
@@ -159,18 +165,33 @@ static enum sb_error start_hearing(struct sb_voice *voice,
 /* --- Thinking -----------------------------------------------------------------------------------
  */
 
+/* A total is one of all so far; some servers send one with each chunk. Until one comes, and in a
+ * stream that ends before it does, they are guessed: also who hangs up has spent them. */
+static void count_tokens(struct ask *ask, const json_t *usage, size_t said)
+{
+    const json_t *total = json_object_get(usage, "total_tokens");
+    int64_t tokens = json_integer_value(total), before = ask->tokens;
+    ask->bytes += said;
+    if (json_is_integer(total)) {
+        ask->counted = true;
+        ask->tokens = tokens < 0 ? 0 : tokens > TOKENS_MAX ? TOKENS_MAX : tokens;
+    } else if (!ask->counted) {
+        ask->tokens = (int64_t)(ask->bytes / TOKEN_BYTES);
+    }
+    ask->voice->tokens += ask->tokens - before;
+}
+
 static bool take_chunk(struct ask *ask, const json_t *chunk)
 {
-    const json_t *usage = json_object_get(chunk, "usage");
     const json_t *choice = json_array_get(json_object_get(chunk, "choices"), 0);
+    const json_t *error = json_object_get(chunk, "error");
     const char *text =
         json_string_value(json_object_get(json_object_get(choice, "delta"), "content"));
-    if (json_object_get(chunk, "error") != NULL) {
+    if (error != NULL && !json_is_null(error)) {
         ask->broken = "the stream broke off with an error";
         return false;
     }
-    if (json_is_object(usage))
-        ask->voice->tokens += json_integer_value(json_object_get(usage, "total_tokens"));
+    count_tokens(ask, json_object_get(chunk, "usage"), text == NULL ? 0 : strlen(text));
     ask->refused = text != NULL && *text != '\0' && !ask->sink(ask->context, text, strlen(text));
     return !ask->refused;
 }
@@ -195,7 +216,7 @@ static bool take_stream(void *context, const char *data, size_t length)
 {
     struct ask *ask = context;
     bool good = sb_sse_reader_feed(&ask->reader, data, length);
-    if (!good && !ask->refused && ask->broken == NULL)
+    if (!good && !ask->refused && ask->broken == NULL && !sb_memory_ran_out())
         ask->broken = "an event of the stream is too long";
     return good;
 }
@@ -253,6 +274,8 @@ static enum sb_error start_thinking(struct sb_voice *voice, const struct sb_voic
     error = set_body(ask, &body);
     if (error != SB_OK)
         return error;
+    for (size_t i = 0; i < count; i++)
+        ask->bytes += strlen(messages[i].text);
     sb_openai_header(&ask->request, "Accept", "text/event-stream");
     sb_sse_reader_init(&ask->reader, SB_SSE_EVENT_MAX, take_event, ask);
     ask->reads = true;
@@ -271,7 +294,13 @@ static bool take_audio(void *context, const char *data, size_t length)
         ask->broken = "the answer is no sound";
         return false;
     }
+    ask->spoke = true;
     return ask->sink(ask->context, data, length);
+}
+
+static enum sb_error end_audio(struct ask *ask, const struct sb_fetch_result *result)
+{
+    return ask->spoke ? SB_OK : sb_openai_malformed(&ask->openai, result, "the answer is silent");
 }
 
 static enum sb_error start_speaking(struct sb_voice *voice, const char *text, sb_voice_sink *sink,
@@ -284,6 +313,7 @@ static enum sb_error start_speaking(struct sb_voice *voice, const char *text, sb
         return error;
     if (strlen(text) > SPEECH_INPUT_MAX)
         return SB_E_INTERNAL;
+    ask->finish = end_audio;
     ask->request.model_variable = "OPENAI_SPEECH_MODEL";
     sb_buf_init(&body, voice->arena, BODY_MAX);
     sb_json_open(&body, '{');

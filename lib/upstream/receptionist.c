@@ -17,14 +17,21 @@ struct words {
 };
 
 struct phrase {
-    struct words words;
     size_t intent; /* index; intent_count: the handover */
+    double weight; /* the sum of its words' squared weights */
+};
+
+/* A word of a phrase. */
+struct mention {
+    char word[WORD_SIZE];
+    uint32_t phrase; /* index */
 };
 
 struct sb_receptionist {
     json_t *file;
-    struct phrase *phrases;
-    size_t phrase_count, intent_count;
+    struct phrase *phrases;   /* by intent */
+    struct mention *mentions; /* by word, then by phrase */
+    size_t phrase_count, mention_count, intent_count;
 };
 
 /* --- Words --------------------------------------------------------------------------------------
@@ -116,58 +123,83 @@ static void split(const char *text, struct words *words)
     }
 }
 
-static bool contains(const struct words *words, const char *word)
-{
-    for (size_t i = 0; i < words->count; i++) {
-        if (strcmp(words->items[i], word) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* --- Scores -------------------------------------------------------------------------------------
  */
 
-/* How telling a word is: little if many intents have it, most if one does. A word that no phrase
- * has is strange, and weighs against a question that is made of such. */
-static double weight(const struct sb_receptionist *receptionist, const char *word)
+static int compare_mentions(const void *a, const void *b)
+{
+    const struct mention *left = a, *right = b;
+    int order = strcmp(left->word, right->word);
+    return order != 0 ? order : (left->phrase > right->phrase) - (left->phrase < right->phrase);
+}
+
+/* The mentions of a word lie together: where they begin, or would. */
+static size_t first_mention(const struct sb_receptionist *receptionist, const char *word)
+{
+    size_t low = 0, high = receptionist->mention_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(receptionist->mentions[middle].word, word) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool mentions(const struct sb_receptionist *receptionist, size_t at, const char *word)
+{
+    return at < receptionist->mention_count && strcmp(receptionist->mentions[at].word, word) == 0;
+}
+
+static struct phrase *phrase_of(const struct sb_receptionist *receptionist, size_t mention)
+{
+    return &receptionist->phrases[receptionist->mentions[mention].phrase];
+}
+
+/* How telling a word is, whose first mention that is: little if many intents have it, most if one
+ * does. A word that no phrase has is strange, and weighs against a question that is made of such.
+ */
+static double weight(const struct sb_receptionist *receptionist, size_t first, const char *word)
 {
     size_t intents = 0, last = SIZE_MAX;
-    for (size_t i = 0; i < receptionist->phrase_count; i++) {
-        const struct phrase *phrase = &receptionist->phrases[i];
-        if (phrase->intent != last && contains(&phrase->words, word)) {
-            intents++;
-            last = phrase->intent;
-        }
+    for (size_t at = first; mentions(receptionist, at, word); at++) {
+        size_t intent = phrase_of(receptionist, at)->intent;
+        intents += intent != last;
+        last = intent;
     }
     if (intents == 0)
         return 3.0;
     return 1.0 + log((double)(receptionist->intent_count + 1) / (double)intents);
 }
 
-static double weight_of_all(const struct sb_receptionist *receptionist, const struct words *words)
+/* The phrase that is most like the question, and how much: the cosine of the two sets of weighted
+ * words, in percent. False: out of memory. */
+static bool find_best(const struct sb_receptionist *receptionist, struct sb_arena *arena,
+                      const struct words *question, const struct phrase **best, int *score)
 {
-    double sum = 0;
-    for (size_t i = 0; i < words->count; i++) {
-        double one = weight(receptionist, words->items[i]);
-        sum += one * one;
-    }
-    return sum;
-}
-
-/* The cosine of the two sets of weighted words, in percent. */
-static int similarity(const struct sb_receptionist *receptionist, const struct words *question,
-                      const struct words *phrase)
-{
-    double shared = 0;
+    double all = 0;
+    double *shared = sb_arena_alloc(arena, receptionist->phrase_count * sizeof *shared);
+    if (shared == NULL)
+        return false;
     for (size_t i = 0; i < question->count; i++) {
-        if (contains(phrase, question->items[i])) {
-            double one = weight(receptionist, question->items[i]);
-            shared += one * one;
+        const char *word = question->items[i];
+        size_t first = first_mention(receptionist, word);
+        double one = weight(receptionist, first, word);
+        all += one * one;
+        for (size_t at = first; mentions(receptionist, at, word); at++)
+            shared[receptionist->mentions[at].phrase] += one * one;
+    }
+    for (size_t i = 0; i < receptionist->phrase_count; i++) {
+        const struct phrase *phrase = &receptionist->phrases[i];
+        double both = all * phrase->weight;
+        int percent = both > 0 ? (int)(100 * shared[i] / sqrt(both) + 0.5) : 0;
+        if (percent > *score) {
+            *score = percent;
+            *best = phrase;
         }
     }
-    double both = weight_of_all(receptionist, question) * weight_of_all(receptionist, phrase);
-    return both > 0 ? (int)(100 * shared / sqrt(both) + 0.5) : 0;
+    return true;
 }
 
 /* --- The file -----------------------------------------------------------------------------------
@@ -191,22 +223,52 @@ static const char *text_of(const struct sb_receptionist *receptionist, const cha
     return json_string_value(json_object_get(receptionist->file, member));
 }
 
-static bool take_phrases(struct sb_receptionist *receptionist)
+/* Counts the phrases and their words, and keeps them where there are places for them. */
+static void take_phrases(struct sb_receptionist *receptionist)
 {
-    size_t total = 0;
-    for (size_t i = 0; i <= receptionist->intent_count; i++)
-        total += json_array_size(json_object_get(intent_of(receptionist, i), "phrases"));
-    receptionist->phrases = calloc(total, sizeof *receptionist->phrases);
-    if (receptionist->phrases == NULL)
-        return false;
+    struct words words;
+    receptionist->phrase_count = receptionist->mention_count = 0;
     for (size_t i = 0; i <= receptionist->intent_count; i++) {
         const json_t *phrases = json_object_get(intent_of(receptionist, i), "phrases");
         for (size_t j = 0; j < json_array_size(phrases); j++) {
-            struct phrase *phrase = &receptionist->phrases[receptionist->phrase_count++];
-            phrase->intent = i;
-            split(json_string_value(json_array_get(phrases, j)), &phrase->words);
+            size_t phrase = receptionist->phrase_count++;
+            if (receptionist->phrases != NULL)
+                receptionist->phrases[phrase].intent = i;
+            split(json_string_value(json_array_get(phrases, j)), &words);
+            for (size_t k = 0; k < words.count; k++) {
+                size_t at = receptionist->mention_count++;
+                if (receptionist->mentions == NULL)
+                    continue;
+                memcpy(receptionist->mentions[at].word, words.items[k], WORD_SIZE);
+                receptionist->mentions[at].phrase = (uint32_t)phrase;
+            }
         }
     }
+}
+
+static void weigh_phrases(struct sb_receptionist *receptionist)
+{
+    for (size_t at = 0; at < receptionist->mention_count;) {
+        const char *word = receptionist->mentions[at].word;
+        double one = weight(receptionist, at, word);
+        for (; mentions(receptionist, at, word); at++)
+            phrase_of(receptionist, at)->weight += one * one;
+    }
+}
+
+/* False: out of memory. */
+static bool index_phrases(struct sb_receptionist *receptionist)
+{
+    take_phrases(receptionist);
+    size_t mention_count = receptionist->mention_count;
+    /* One more: a file of fillers alone has no mention, and calloc() of none may give NULL. */
+    receptionist->phrases = calloc(receptionist->phrase_count + 1, sizeof *receptionist->phrases);
+    receptionist->mentions = calloc(mention_count + 1, sizeof *receptionist->mentions);
+    if (receptionist->phrases == NULL || receptionist->mentions == NULL)
+        return false;
+    take_phrases(receptionist);
+    qsort(receptionist->mentions, mention_count, sizeof *receptionist->mentions, compare_mentions);
+    weigh_phrases(receptionist);
     return true;
 }
 
@@ -263,21 +325,15 @@ bool sb_receptionist_answer(const struct sb_receptionist *receptionist, struct s
                             const char *question, struct sb_receptionist_answer *answer)
 {
     struct words words;
-    size_t best = 0;
+    const struct phrase *best = receptionist->phrases;
     struct sb_buf out;
     *answer = (struct sb_receptionist_answer){.score = 0};
     split(question, &words);
-    for (size_t i = 0; i < receptionist->phrase_count; i++) {
-        const struct phrase *phrase = &receptionist->phrases[i];
-        int score = similarity(receptionist, &words, &phrase->words);
-        if (score > answer->score) {
-            answer->score = score;
-            best = phrase->intent;
-        }
-    }
+    if (!find_best(receptionist, arena, &words, &best, &answer->score))
+        return false;
     const char *text = text_of(receptionist, "not_understood");
     if (answer->score >= SB_RECEPTIONIST_UNDERSTOOD) {
-        const json_t *intent = intent_of(receptionist, best);
+        const json_t *intent = intent_of(receptionist, best->intent);
         answer->intent = name_of(intent);
         text = json_string_value(json_object_get(intent, "answer"));
     }
@@ -372,7 +428,7 @@ struct sb_receptionist *sb_receptionist_load(const char *path, char *problem, si
     receptionist->file = file;
     receptionist->intent_count = json_array_size(json_object_get(file, "intents"));
     struct sb_arena *arena = sb_arena_new(FILE_ARENA);
-    bool good = arena != NULL && take_phrases(receptionist);
+    bool good = arena != NULL && index_phrases(receptionist);
     if (!good)
         snprintf(problem, size, "out of memory");
     good = good && lengths_fit(receptionist, arena, problem, size);
@@ -389,5 +445,6 @@ void sb_receptionist_free(struct sb_receptionist *receptionist)
         return;
     json_decref(receptionist->file);
     free(receptionist->phrases);
+    free(receptionist->mentions);
     free(receptionist);
 }

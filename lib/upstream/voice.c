@@ -60,6 +60,16 @@ static bool fetches(struct sb_voice_task *const *tasks, size_t count)
     return false;
 }
 
+/* False: the turn is to end now. */
+static bool tick(struct sb_voice *voice)
+{
+    int64_t now_us = sb_clock_mono_us();
+    if (now_us - voice->ticked_us < SB_VOICE_TICK_MS * INT64_C(1000))
+        return true;
+    voice->ticked_us = now_us;
+    return voice->tick == NULL || voice->tick(voice->context);
+}
+
 enum sb_error sb_voice_step(struct sb_voice *voice, struct sb_voice_task *const *tasks,
                             size_t count, int64_t deadline_us)
 {
@@ -67,18 +77,17 @@ enum sb_error sb_voice_step(struct sb_voice *voice, struct sb_voice_task *const 
     int64_t begun_us = sb_clock_mono_us(), left_ms = (deadline_us - begun_us) / 1000;
     if (deadline_us <= begun_us)
         return SB_E_UPSTREAM_TIMEOUT;
-    int64_t wait_ms = left_ms + 1 < SB_VOICE_TICK_MS ? left_ms + 1 : SB_VOICE_TICK_MS;
+    if (voice->ticked_us == 0)
+        voice->ticked_us = begun_us;
+    int64_t tick_ms = SB_VOICE_TICK_MS - (begun_us - voice->ticked_us) / 1000;
+    int64_t wait_ms = left_ms + 1 < tick_ms ? left_ms + 1 : tick_ms < 0 ? 0 : tick_ms;
     size_t used = watch(voice, tasks, count, fds);
     if (voice->session != NULL && fetches(tasks, count))
         sb_fetch_step(voice->session, wait_ms, fds, used);
     else
         wait_for(fds, used, wait_ms);
-    if (voice->client_fd >= 0 && (fds[0].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
-        voice->gone = true;
-    bool quiet = sb_clock_mono_us() - begun_us >= SB_VOICE_TICK_MS * INT64_C(1000);
-    if (!voice->gone && quiet && voice->tick != NULL)
-        voice->gone = !voice->tick(voice->context);
-    if (voice->gone)
+    bool gone = voice->client_fd >= 0 && (fds[0].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    if (gone || !tick(voice))
         return SB_E_UNAVAILABLE;
     for (size_t i = 0; i < count; i++) {
         if (tasks[i] != NULL && !tasks[i]->done)
@@ -175,9 +184,8 @@ static bool fail(struct answer *answer, enum sb_error error)
     return false;
 }
 
-static bool lost(struct answer *answer)
+static bool refused(struct answer *answer)
 {
-    answer->voice->gone = true;
     return fail(answer, SB_E_UNAVAILABLE);
 }
 
@@ -216,7 +224,7 @@ static bool take_text(void *context, const char *data, size_t length)
             return fail(answer, SB_E_UNAVAILABLE);
         const struct sb_voice_receiver *receiver = answer->receiver;
         if (receiver->delta != NULL && !receiver->delta(receiver->context, data, length))
-            return lost(answer);
+            return refused(answer);
         if (!sb_clause_feed(&answer->cutter, data, length))
             return false;
     }
@@ -229,7 +237,7 @@ static bool play(struct answer *answer, size_t clause, const char *data, size_t 
     if (answer->reply->first_audio_us < 0)
         answer->reply->first_audio_us = since(answer);
     return receiver->audio == NULL || receiver->audio(receiver->context, clause, data, length) ||
-           lost(answer);
+           refused(answer);
 }
 
 /* Audio of the clause whose turn it is passes through; of a later one it waits. */
@@ -279,7 +287,7 @@ static enum sb_error play_out(struct answer *answer)
         answer->reply->spoken_us = since(answer);
         if (receiver->clause_end != NULL &&
             !receiver->clause_end(receiver->context, index, clause->text)) {
-            lost(answer);
+            refused(answer);
             return answer->error;
         }
     }

@@ -30,12 +30,13 @@ struct sb_voice {
     const char *user_id;              /* who speaks; upstreams are told a hash of it only */
     struct sb_fetch_session *session; /* NULL: no provider of this turn fetches */
     int client_fd;                    /* a hang-up on it ends the turn; -1: none to watch */
-    /* Called each SB_VOICE_TICK_MS while a turn waits; false: the client is gone. May be NULL. */
+    /* Called each SB_VOICE_TICK_MS; false: the turn is to end now. May be NULL. */
     bool (*tick)(void *context);
     void *context;
-    bool gone;           /* set by the loop: the client has hung up */
+    int64_t ticked_us;   /* the loop's own: when tick was called last */
     int64_t pcm_rate_hz; /* set by who speaks in PCM before the first of it */
-    int64_t tokens;      /* what thinking has used so far, where its provider tells */
+    int64_t tokens;      /* what thinking has used so far, guessed where its provider does not tell;
+                            0 where that costs nothing */
 };
 
 /* Takes the next length bytes; false ends the task. */
@@ -95,8 +96,8 @@ struct sb_speaking {
 SB_NONNULL_ALL bool sb_voice_is_sound(const struct sb_fetch_result *result);
 
 /* Moves tasks (count of them, NULLs are skipped) once something happens to any of them, or when
- * deadline_us (monotonic) has come. SB_E_UPSTREAM_TIMEOUT: that; SB_E_UNAVAILABLE: the client is
- * gone, and voice->gone is set. */
+ * deadline_us (monotonic) has come. SB_E_UPSTREAM_TIMEOUT: that; SB_E_UNAVAILABLE: the client has
+ * hung up, or tick ends the turn. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_voice_step(struct sb_voice *voice,
                                                          struct sb_voice_task *const *tasks,
                                                          size_t count, int64_t deadline_us);
@@ -108,8 +109,8 @@ SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_voice_hear(struct sb_voice *voice,
                                                          int64_t deadline_ms,
                                                          const char **transcript);
 
-/* What a reply tells its receiver; false: it is gone. delta and audio come in order, audio of
- * clause 0 first; each clause's audio is followed by one clause_end. Both may be NULL. */
+/* What a reply tells its receiver; false: it can take no more. delta and audio come in order, audio
+ * of clause 0 first; each clause's audio is followed by one clause_end. Both may be NULL. */
 struct sb_voice_receiver {
     bool (*delta)(void *context, const char *text, size_t length);
     bool (*audio)(void *context, size_t clause, const char *data, size_t length);
@@ -127,8 +128,8 @@ struct sb_voice_reply {
 /* Thinks of a reply to messages and has it spoken clause by clause (speaking NULL: text alone).
  * Whatever fails, no task is left running; *reply holds what there was so far. stage_ms: the most
  * that thinking may take in all, and speaking of one clause from when it is begun.
- * SB_E_UNAVAILABLE with voice->gone: nobody listens any more. Else the error of the first task
- * that failed. */
+ * SB_E_UNAVAILABLE: the client has hung up, tick or the receiver ended it, or out of memory. Else
+ * the error of the first task that failed. */
 struct sb_voice_engines {
     const struct sb_thinking *thinking;
     const struct sb_speaking *speaking;

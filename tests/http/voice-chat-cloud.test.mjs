@@ -7,6 +7,7 @@ import test, { after } from 'node:test';
 import { startElevenlabs } from '../upstreams/elevenlabs.mjs';
 import { startOpenai } from '../upstreams/openai.mjs';
 import { eventually } from './support/poll.mjs';
+import { processesOf } from './support/processes.mjs';
 import { ends, serve } from './support/server.mjs';
 import { clauses, events, form, leftovers, record, target } from './support/voice.mjs';
 
@@ -75,7 +76,8 @@ for (const route of ['transcriptions', 'chat', 'speech'])
     for (const [fault, status, code] of [['invalid_key', 502, 'upstream_error'], ['forbidden', 502, 'upstream_error'],
         ['quota', 502, 'upstream_error'], ['error', 502, 'upstream_error'], ['retired', 502, 'upstream_error'],
         ['cut', 502, 'upstream_error'], ['refused', 502, 'upstream_error'], ['slow', 504, 'upstream_timeout'],
-        ...(route === 'speech' ? [] : [['garbage', 502, 'upstream_error']])])
+        ['garbage', 502, 'upstream_error'], ['empty', 502, 'upstream_error'], ['html', 502, 'upstream_error'],
+        ['oversized', 502, 'upstream_error']])
         test(`${route} that fails by ${fault} is ${status} ${code}`, async () => {
             openai.reset();
             openai.fail(fault, { route });
@@ -102,6 +104,41 @@ for (const [route, fault] of [['chat', 'stream_cut'], ['chat', 'stream_error'], 
         nothingLeft();
     });
 
+test('an error behind the pings of a long silence is one error event', async () => {
+    openai.reset();
+    openai.fail('slow', { route: 'transcriptions' });
+    const response = await ask({ Accept: 'text/event-stream' });
+    const text = await response.text();
+    assert.equal(response.status, 200);
+    assert.match(text, /^: ping$/m);
+    assert.deepEqual(events(text).map(({ event, data }) => [event, data.error.code]), [['error', 'upstream_timeout']]);
+    nothingLeft();
+});
+
+test('a turn that is too long for a process told to end is ended in order', async () => {
+    const dying = await serve({ ...common, VOICE_TIMEOUT: '30' });
+    openai.reset();
+    openai.fail('slow', { route: 'speech' });
+    const response = await ask({ Accept: 'text/event-stream' }, dying, undefined, form(record('hello'), { sessionId: 's1' }));
+    const reader = response.body.getReader();
+    let text = Buffer.from((await reader.read()).value).toString();
+    for (const entry of processesOf(dying.directory)) {
+        const pid = Number.parseInt(entry);
+        if (fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/voice-chat')) process.kill(pid, 'SIGTERM');
+    }
+    for (let part; !(part = await reader.read()).done;) text += Buffer.from(part.value);
+    const list = events(text);
+    assert.equal(list[0].event, 'transcript');
+    assert.equal(list.filter(({ event }) => event === 'error').length, 1);
+    assert.equal(list.at(-1).data.error.code, 'unavailable');
+    const usage = () => JSON.parse(dying.run('usage', '--json').split('\n')[0]);
+    await eventually('the turn is settled', () => usage().spent.turns === 1);
+    assert.deepEqual(usage().reserved, { turns: 0, seconds: 0, tokens: 0 });
+    assert.deepEqual(leftovers(dying), []);
+    await dying.stop();
+    dying.remove();
+});
+
 test('a busy API is asked again', async () => {
     openai.reset();
     for (const route of ['transcriptions', 'chat', 'speech']) openai.fail('busy', { route, times: 1 });
@@ -109,7 +146,8 @@ test('a busy API is asked again', async () => {
     assert.equal(body.success, true, JSON.stringify(body));
 });
 
-for (const [what, fault] of [['an invalid key', 'invalid_key'], ['an answer that does not come', 'slow']])
+for (const [what, fault] of [['an invalid key', 'invalid_key'], ['an answer that does not come', 'slow'],
+                             ['a page in place of audio', 'html']])
     test(`ElevenLabs with ${what} is a clean error`, async () => {
         openai.reset(), eleven.reset();
         eleven.fail(fault);
@@ -123,13 +161,17 @@ test('a client that goes away ends the work upstream at once', async () => {
     openai.delaysMs = { chat_token: 50 };
     openai.reply = () => 'And so on. '.repeat(100);
     const controller = new AbortController();
-    const response = await ask({ Accept: 'text/event-stream' }, server, controller.signal);
+    const response = await ask({ Accept: 'text/event-stream', Authorization: `Bearer ${server.token('leaver')}` }, server, controller.signal);
     const reader = response.body.getReader();
     await reader.read();
     controller.abort();
     await eventually('the turn ends', () => server.lines().some(({ event }) => event === 'voice.client_gone'));
     await eventually('the work ends', () => [...openai.sockets].every((socket) => socket.destroyed || !socket._httpMessage));
     openai.reply = () => 'Good.';
+    const usage = () => server.run('usage', '--json').trim().split('\n').map((line) => JSON.parse(line));
+    const leaver = await eventually('the turn is settled', () => usage().find(({ owner }) => owner === 'user:leaver'));
+    assert.deepEqual(leaver.reserved, { turns: 0, seconds: 0, tokens: 0 });
+    assert.ok(leaver.spent.tokens > 100, `${leaver.spent.tokens} tokens: a prompt was read and words were written`);
     nothingLeft();
 });
 

@@ -6,6 +6,7 @@
 
 #include "../support/call.h"
 #include "base/crypto.h"
+#include "endpoint/pipeline.h"
 #include "upstream/audio.h"
 
 /* Each test is a turn: what happens in it, told to output. */
@@ -123,6 +124,8 @@ static const char *decoded(const char *text, size_t *length)
 
 static bool hears(const char *text)
 {
+    if (output->hearing_us == 0)
+        sb_voice_output_hearing(output);
     return sb_voice_output_transcript(output, text);
 }
 
@@ -216,6 +219,27 @@ Test(voice_output, json_holds_all_of_a_turn)
     cr_expect_not_null(strstr(timing, ", llm;dur=2.0, tts;dur=4.0, ttfa;dur="), "%s", timing);
 }
 
+static enum sb_error turn_of_a_slow_line(void)
+{
+    output->started_us -= 100000000; /* the recording took 100 s to arrive */
+    sb_voice_output_hearing(output);
+    output->hearing_us -= 2000000;
+    cr_expect(hears("When?") && thinks("We") && speaks(0, "abcd", 4));
+    return end(SB_OK);
+}
+
+Test(voice_output, hearing_does_not_count_the_sending)
+{
+    const struct call_answer *answer = run("*/*", turn_of_a_slow_line);
+    cr_expect_geq(call_number(answer, "timings.sttMs"), 2000);
+    cr_expect_lt(call_number(answer, "timings.sttMs"), 90000);
+    cr_expect_geq(call_number(answer, "timings.totalMs"), 100000);
+    answer = run("audio/*", turn_of_a_slow_line);
+    const char *stt = strstr(call_header(answer, "Server-Timing"), "stt;dur=");
+    cr_assert_not_null(stt);
+    cr_expect_lt(strtod(stt + 8, NULL), 90000);
+}
+
 Test(voice_output, json_holds_the_samples_of_all_clauses_as_one_wav_file)
 {
     unsigned char header[SB_AUDIO_WAV_HEADER_SIZE];
@@ -302,8 +326,7 @@ static enum sb_error endless_turn(void)
         taken += sizeof long_audio;
     cr_expect_lt(taken, SB_VOICE_AUDIO_MAX);
     cr_expect_geq(taken, SB_VOICE_AUDIO_MAX - sizeof long_audio);
-    voice.gone = true; /* as voice.c takes a receiver that refuses */
-    return end(SB_E_UNAVAILABLE);
+    return end(SB_E_UNAVAILABLE); /* as voice.c takes a receiver that refuses */
 }
 
 Test(voice_output, sound_over_the_cap_is_refused)
@@ -455,10 +478,31 @@ Test(voice_output, an_error_is_an_event_once_there_was_one)
     }
 }
 
+static enum sb_error fails_after_a_ping(void)
+{
+    cr_expect(sb_voice_output_tick(output));
+    sb_request_explain(output->request, "Said in so many words.");
+    return end(SB_E_NO_SPEECH);
+}
+
+Test(voice_output, an_error_after_a_ping_is_the_last_event)
+{
+    const struct call_answer *answer = run(EVENTS, fails_after_a_ping);
+    cr_expect_eq(answer->status, 200);
+    cr_expect_eq(strncmp(answer->body, ": ping\n\nevent: error\n", 21), 0, "%s", answer->body);
+    const json_t *error = json_object_get(event(answer, "error", 0), "error");
+    cr_expect_str_eq(json_string_value(json_object_get(error, "code")), "no_speech");
+    cr_expect_str_eq(json_string_value(json_object_get(error, "message")),
+                     "Said in so many words.");
+    cr_expect_null(event(answer, "error", 1));
+    cr_expect_eq(run("*/*", fails_after_a_ping)->status, 422);
+}
+
 static enum sb_error goes_while_thinking(void)
 {
     cr_expect(thinks("We"));
-    voice.gone = true;
+    struct sb_memory_request *client = output->request->pipeline->gateway->state;
+    client->hang_up = true;
     return end(SB_OK);
 }
 

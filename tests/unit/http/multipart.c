@@ -157,6 +157,9 @@ Test(multipart, breaks_of_the_form_are_refused)
         PART("name=a\r\nContent-Transfer-Encoding: base64", "1") END,
         PART("name=a\r\nContent-Type: a/b\r\nContent-Type: a/b", "1") END,
         PART("name=a\x01", "1") END,
+        PART("name=\"a\nb\"", "1") END, /* a line feed or return by itself */
+        PART("name=\"a\rb\"", "1") END,
+        PART("name=a\r\nX-Other: y\nz", "1") END,
         PART("name=a\r\n folded", "1") END,
         "--XX\nContent-Disposition: form-data; name=a\n\n1\n--XX--\n",
     };

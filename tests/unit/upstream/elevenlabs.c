@@ -101,6 +101,13 @@ Test(elevenlabs, a_page_in_place_of_sound_is_not_played)
     cr_expect_eq(cloud.request_count, 1);
 }
 
+Test(elevenlabs, sound_of_no_length_is_none)
+{
+    cloud_tell(200, "audio/mpeg", "", "");
+    cr_expect_eq(speak(), SB_E_UPSTREAM_ERROR);
+    cr_expect_eq(cloud_logged("elevenlabs.malformed"), 1);
+}
+
 Test(elevenlabs, bytes_of_no_kind_may_be_sound)
 {
     cloud_tell(200, "application/octet-stream", "", "sound");

@@ -1,11 +1,14 @@
 #include "upstream/local.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 
 static struct sb_arena *arena;
 static struct sb_config config;
@@ -100,6 +103,35 @@ Test(local, hearing_is_what_the_program_writes)
     cr_expect_eq(hear("no-such-program-here", "x"), SB_E_MISCONFIGURED);
 }
 
+Test(local, only_so_many_decode_or_hear_at_once)
+{
+    struct sb_voice_task *running[SB_LOCAL_PROGRAMS_MAX], *waiting;
+    struct sb_voice_recording recording = {.pcm_fd = file_of("words", 5)};
+    config.stt_command = "sleep 60";
+    for (size_t i = 0; i < SB_LOCAL_PROGRAMS_MAX; i++)
+        cr_assert_eq(sb_local_hearing.start(&voice, &recording, take, NULL, &running[i]), SB_OK);
+    config.stt_command = "cat";
+    cr_assert_eq(sb_local_hearing.start(&voice, &recording, take, NULL, &waiting), SB_OK);
+    cr_expect_eq(sb_voice_step(&voice, &waiting, 1, sb_clock_mono_us() + 300000), SB_OK);
+    cr_expect_eq(sb_voice_step(&voice, &waiting, 1, 1), SB_E_UPSTREAM_TIMEOUT);
+    cr_expect_not(waiting->done);
+    running[0]->end(running[0]);
+    cr_expect_eq(run(waiting), SB_OK);
+    cr_expect_str_eq(got.data, "words");
+    config.stt_command = "no-such-program-here";
+    for (size_t i = 0; i < SB_LOCAL_PROGRAMS_MAX; i++) /* what fails leaves its place */
+        cr_expect_eq(sb_local_hearing.start(&voice, &recording, take, NULL, &waiting),
+                     SB_E_MISCONFIGURED);
+    config.stt_command = "cat";
+    cr_assert_eq(sb_local_hearing.start(&voice, &recording, take, NULL, &running[0]), SB_OK);
+    cr_assert_eq(sb_local_hearing.start(&voice, &recording, take, NULL, &waiting), SB_OK);
+    waiting->end(waiting); /* without ever having had one */
+    cr_expect_eq(run(running[0]), SB_OK);
+    for (size_t i = 1; i < SB_LOCAL_PROGRAMS_MAX; i++)
+        running[i]->end(running[i]);
+    close(recording.pcm_fd);
+}
+
 Test(local, thinking_answers_the_last_message)
 {
     struct sb_voice_task *task;
@@ -135,5 +167,20 @@ Test(local, a_recording_is_decoded_to_16_khz)
     cr_expect_eq(decode("sleep 60", format, &recording, 50), SB_E_UPSTREAM_TIMEOUT);
     cr_expect_eq(decode("head -c 5000000 /dev/zero", format, &recording, 20000),
                  SB_E_UNSUPPORTED_MEDIA_TYPE, "more than two minutes");
+    close(recording.fd);
+}
+
+Test(local, a_full_disk_is_no_fault_of_the_recording)
+{
+    static const unsigned char wav[SB_AUDIO_WAV_HEADER_SIZE] = "RIFF____WAVE";
+    struct sb_voice_recording recording = {.fd = file_of(wav, sizeof wav)};
+    const struct sb_audio_format *format = sb_audio_sniff(wav, sizeof wav);
+    struct rlimit limit;
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = 10000;
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_expect_eq(decode("head -c 30000 /dev/zero", format, &recording, 20000), SB_E_UNAVAILABLE);
+    cr_expect_eq(recording.pcm_length, 10000);
     close(recording.fd);
 }

@@ -314,6 +314,45 @@ Test(openai_thinking, a_conversation_is_sent_and_the_reply_streamed)
                                  "\"stream_options\":{\"include_usage\":true}}");
 }
 
+#define USAGE(total) "data: {\"choices\":[],\"usage\":{\"total_tokens\":" total "}}\n\n"
+
+Test(openai_thinking, tokens_are_those_of_the_last_total_that_makes_sense)
+{
+    static const struct {
+        const char *stream;
+        int64_t tokens;
+    } rows[] = {{DELTA("Hi") USAGE("20") DELTA("!") USAGE("22") DONE, 22},
+                {DELTA("Hi") USAGE("-5") DONE, 0},
+                {DELTA("Hi") USAGE("9000000000000000000") DONE, 100000000},
+                {DELTA("Hi") USAGE("\"7\"") USAGE("8") DONE, 8}};
+    for (size_t i = 0; i < SB_COUNT(rows); i++) {
+        cloud_voice.tokens = 1000;
+        cloud_tell(200, SSE, "", rows[i].stream);
+        cr_expect_eq(think(), SB_OK);
+        cr_expect_eq(cloud_voice.tokens, 1000 + rows[i].tokens, "%zu: %ld", i, cloud_voice.tokens);
+        script_free(&cloud);
+    }
+}
+
+Test(openai_thinking, tokens_nobody_counted_are_guessed)
+{
+    cloud_tell(200, SSE, "", DELTA("0123456789") DELTA("0123456789") DONE);
+    cr_expect_eq(think(), SB_OK);
+    cr_expect_eq(cloud_voice.tokens, (strlen("You are \"N\".HiHelloWhen do you open?") + 20) / 4);
+    cloud_voice.tokens = 0;
+    script_free(&cloud);
+    cloud_tell(500, JSON, "x-should-retry: false\r\n", "{}");
+    cr_expect_neq(think(), SB_OK);
+    cr_expect_eq(cloud_voice.tokens, 0, "what was refused costs nothing");
+}
+
+Test(openai_thinking, an_error_of_null_is_none)
+{
+    cloud_tell(200, SSE, "", "data: {\"choices\":[],\"error\":null}\n\n" DELTA("Hi") DONE);
+    cr_expect_eq(think(), SB_OK);
+    cr_expect_str_eq(cloud_heard.data, "Hi");
+}
+
 Test(openai_thinking, the_api_knows_who_speaks_by_a_hash_alone)
 {
     cloud_voice.user_id = "user_ada";
@@ -521,6 +560,13 @@ Test(openai_speaking, a_page_in_place_of_sound_is_not_played)
         script_free(&cloud);
     }
     cr_expect_eq(cloud_heard.length, 0);
+}
+
+Test(openai_speaking, sound_of_no_length_is_none)
+{
+    cloud_tell(200, "audio/mpeg", "", "");
+    cr_expect_eq(speak(), SB_E_UPSTREAM_ERROR);
+    cr_expect_eq(cloud_logged("is silent"), 1);
 }
 
 Test(openai_speaking, bytes_of_no_kind_or_of_any_sound_are_played)

@@ -26,7 +26,7 @@ static void tear_down(void)
     sb_arena_free(arena);
 }
 
-TestSuite(receptionist, .init = set_up, .fini = tear_down);
+TestSuite(receptionist, .init = set_up, .fini = tear_down, .timeout = 30);
 
 static struct sb_receptionist_answer ask(const char *question)
 {
@@ -281,4 +281,35 @@ Test(receptionist, a_file_that_is_not_there_or_too_long_is_refused)
     cr_expect_null(sb_receptionist_load(path, problem, sizeof problem));
     cr_expect_not_null(strstr(problem, "256 KiB"), "%s", problem);
     unlink(path);
+}
+
+/* As many intents and phrases as a file may have: a question must not cost their product. */
+Test(receptionist, the_largest_file_answers_the_longest_question_at_once)
+{
+    struct sb_buf intents, question;
+    struct sb_arena *work = sb_arena_new(1 << 20);
+    sb_buf_init(&intents, NULL, 400000);
+    sb_buf_add_text(&intents, "\"intents\": [");
+    sb_buf_init(&question, arena, 1000);
+    for (int i = 0; i < 150; i++) {
+        sb_buf_add_format(&intents, "{\"name\":\"n%d\",\"answer\":\"a%d\",\"phrases\":[", i, i);
+        for (int j = 0; j < SB_RECEPTIONIST_PHRASES_MAX; j++)
+            sb_buf_add_format(&intents, "%s\"w%d x%d y%d z\"", j > 0 ? "," : "", i, j, i * 50 + j);
+        sb_buf_add_text(&intents, "]},");
+    }
+    for (int i = 0; i < 64; i++)
+        sb_buf_add_format(&question, "w%d ", i);
+    cr_assert(sb_buf_ok(&intents));
+    struct sb_receptionist *large = load_with("\"intents\": [", intents.data);
+    cr_assert_not_null(large, "%s", problem);
+    struct sb_receptionist_answer answer;
+    for (int i = 0; i < 100; i++) {
+        sb_arena_reset(work);
+        cr_assert(sb_receptionist_answer(large, work, question.data, &answer));
+    }
+    cr_assert(sb_receptionist_answer(large, work, "w77 x3 y3853", &answer));
+    cr_expect_str_eq(answer.intent, "n77");
+    sb_receptionist_free(large);
+    sb_buf_free(&intents);
+    sb_arena_free(work);
 }
