@@ -21,7 +21,8 @@ struct run {
     struct sb_voice *voice;
     struct sb_program program;
     struct sb_program_command command;
-    bool counted, waits;   /* it is one of SB_LOCAL_PROGRAMS_MAX; until there is a place for it */
+    bool counted, waits; /* it has one of the places; until there is one for it */
+    bool decodes;
     const char *variable;  /* names its command line */
     enum sb_error failure; /* what it means where it fails */
     sb_voice_sink *sink;
@@ -54,15 +55,16 @@ static void failed(struct run *run, const char *reason)
 }
 
 /* An eventfd that counts the places that are free, and is readable while there are any; -1: out of
- * descriptors. */
-static int places(void)
+ * descriptors. Decoding takes no place of hearing's, which lasts much longer. */
+static int places(const struct run *run)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static int fd = -1;
+    static int fds[2] = {-1, -1};
+    int *fd = &fds[run->decodes];
     pthread_mutex_lock(&lock);
-    if (fd < 0)
-        fd = eventfd(SB_LOCAL_PROGRAMS_MAX, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
-    int made = fd;
+    if (*fd < 0)
+        *fd = eventfd(SB_LOCAL_PROGRAMS_MAX, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
+    int made = *fd;
     pthread_mutex_unlock(&lock);
     return made;
 }
@@ -70,7 +72,7 @@ static int places(void)
 static bool take_place(struct run *run)
 {
     uint64_t one;
-    run->counted = read(places(), &one, sizeof one) == (ssize_t)sizeof one;
+    run->counted = read(places(run), &one, sizeof one) == (ssize_t)sizeof one;
     run->waits = !run->counted;
     return run->counted;
 }
@@ -79,7 +81,7 @@ static void leave_place(struct run *run)
 {
     const uint64_t one = 1;
     if (run->counted)
-        (void)!write(places(), &one, sizeof one);
+        (void)!write(places(run), &one, sizeof one);
     run->counted = false;
 }
 
@@ -87,7 +89,7 @@ static void leave_place(struct run *run)
 static enum sb_error begin(struct run *run)
 {
     if (run->waits && !take_place(run)) {
-        run->task.fd = places();
+        run->task.fd = places(run);
         return run->task.fd < 0 ? SB_E_UNAVAILABLE : SB_OK;
     }
     enum sb_error error = sb_program_start(run->voice->arena, &run->command, &run->program);
@@ -326,7 +328,7 @@ enum sb_error sb_local_decode(struct sb_voice *voice, struct sb_voice_recording 
     if (run == NULL)
         return SB_E_UNAVAILABLE;
     run->failure = SB_E_UNSUPPORTED_MEDIA_TYPE;
-    run->waits = true;
+    run->waits = run->decodes = true;
     enum sb_error error = start(run,
                                 &(struct sb_program_command){.line = voice->config->decode_command,
                                                              .values = values,

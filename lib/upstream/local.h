@@ -8,8 +8,8 @@
 
 enum {
     SB_LOCAL_PCM_MAX = 120 * SB_AUDIO_RATE_HZ * 2, /* bytes: two minutes */
-    /* Programs of one process that decode or hear at once, of about 100 MB each; more of them wait,
-     * within their deadlines. (Who speaks is small, and gone at once.) */
+    /* Programs of one process that decode at once, and that hear at once, of about 100 MB each;
+     * more of them wait, within their deadlines. (Who speaks is small, and gone at once.) */
     SB_LOCAL_PROGRAMS_MAX = 8
 };
 
