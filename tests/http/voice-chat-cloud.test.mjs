@@ -163,7 +163,7 @@ test('a client that goes away ends the work upstream at once', async () => {
     const controller = new AbortController();
     const response = await ask({ Accept: 'text/event-stream', Authorization: `Bearer ${server.token('leaver')}` }, server, controller.signal);
     const reader = response.body.getReader();
-    await reader.read();
+    for (let read = ''; !read.includes('event: delta');) read += Buffer.from((await reader.read()).value);
     controller.abort();
     await eventually('the turn ends', () => server.lines().some(({ event }) => event === 'voice.client_gone'));
     await eventually('the work ends', () => [...openai.sockets].every((socket) => socket.destroyed || !socket._httpMessage));
