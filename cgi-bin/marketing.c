@@ -488,6 +488,6 @@ const struct sb_endpoint sb_endpoint = {
                                    .errors = SB_ERRORS(SB_E_NOT_FOUND, SB_E_CONFLICT),
                                    .summary = "Change a lead's status or assignee, or add a note"},
                                   {.handler = NULL}},
-    .needs = SB_NEEDS_DB | SB_NEEDS_MAIL | SB_NEEDS_VOICE | SB_NEEDS_UPSTREAM,
+    .needs = SB_NEEDS_DB | SB_NEEDS_MAIL | SB_NEEDS_THINKING | SB_NEEDS_UPSTREAM,
     .workers = 256,
 };

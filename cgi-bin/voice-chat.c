@@ -187,7 +187,7 @@ static enum sb_error take_turn(struct sb_request *request, const void *in, void 
                                   .context = &turn.output},
                         .input = {.recording = {.fd = -1, .pcm_fd = -1}},
                         .reply = {.text = "", .first_delta_us = -1, .first_audio_us = -1}};
-    enum sb_error error = sb_engines_choose(request->config, &turn.engines);
+    enum sb_error error = sb_engines_choose(request->config, SB_NEEDS_VOICE, &turn.engines);
     if (error == SB_OK && turn.engines.fetches)
         error = sb_fetch_borrow(request->config, &turn.voice.session);
     if (error != SB_OK)

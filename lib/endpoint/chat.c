@@ -308,10 +308,10 @@ enum sb_error sb_chat_answer(struct sb_request *request, const struct sb_voice_m
                                   .client_fd = request->client_fd,
                                   .tick = tick}};
     chat.voice.context = &chat;
-    enum sb_error error = sb_engines_choose(request->config, &chat.engines);
+    enum sb_error error = sb_engines_choose(request->config, SB_NEEDS_THINKING, &chat.engines);
     if (error == SB_OK)
         error = set_messages(&chat, messages, count);
-    if (error == SB_OK && chat.engines.thinking != &sb_local_thinking)
+    if (error == SB_OK && chat.engines.fetches)
         error = sb_fetch_borrow(request->config, &chat.voice.session);
     if (error != SB_OK)
         return error;

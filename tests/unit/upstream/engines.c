@@ -11,7 +11,7 @@ static const char *reason;
 
 static const char *choose(const struct sb_config *config)
 {
-    return sb_engines_problem(config, &engines, &reason);
+    return sb_engines_problem(config, SB_NEEDS_VOICE, &engines, &reason);
 }
 
 Test(engines, without_a_key_development_uses_the_programs_of_the_machine)
@@ -68,4 +68,29 @@ Test(engines, an_engine_without_its_key_is_named)
     config = (struct sb_config){.speaking = SB_ENGINE_ELEVENLABS};
     cr_expect_str_eq(choose(&config), "VOICE_SPEAKING");
     cr_expect_not_null(reason);
+}
+
+Test(engines, what_is_not_asked_for_need_not_be_configured)
+{
+    const struct sb_config config = {.app_env = SB_ENV_PRODUCTION,
+                                     .hearing = SB_ENGINE_OPENAI,
+                                     .thinking = SB_ENGINE_LOCAL,
+                                     .speaking = SB_ENGINE_ELEVENLABS};
+    cr_expect_null(sb_engines_problem(&config, SB_NEEDS_THINKING, &engines, &reason));
+    cr_expect_eq(engines.thinking, &sb_local_thinking);
+    cr_expect_null(engines.hearing);
+    cr_expect_null(engines.speaking);
+    cr_expect_not(engines.fetches);
+    cr_expect_str_eq(sb_engines_problem(&config, SB_NEEDS_SPEAKING, &engines, &reason),
+                     "VOICE_SPEAKING");
+}
+
+Test(engines, one_that_is_asked_for_alone_says_whether_it_fetches)
+{
+    const struct sb_config config = {.openai_api_key = "k", .hearing = SB_ENGINE_LOCAL};
+    cr_expect_null(sb_engines_problem(&config, SB_NEEDS_HEARING, &engines, &reason));
+    cr_expect_not(engines.fetches);
+    cr_expect_null(sb_engines_problem(&config, SB_NEEDS_THINKING, &engines, &reason));
+    cr_expect_eq(engines.thinking, &sb_openai_thinking);
+    cr_expect(engines.fetches);
 }
