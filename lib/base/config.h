@@ -89,7 +89,8 @@ struct sb_config {
     const char *transcription_model;
     struct sb_strings realtime_voices; /* the first is the default */
     const char *realtime_instructions;
-    int64_t realtime_token_ttl_s, realtime_max_session_s, realtime_calls_keep_days;
+    int64_t realtime_token_ttl_s, realtime_token_spend_s;
+    int64_t realtime_max_session_s, realtime_calls_keep_days;
     const char *realtime_model;
     bool enable_server_vad, enable_vad, enable_ws_proxy;
     const char *jitsi_jwt_secret, *jitsi_domain, *jitsi_public_host, *jitsi_app_id;

@@ -305,6 +305,17 @@ const struct sb_config_row sb_config_rows[] = {
      .max = SB_REALTIME_TOKEN_TTL_MAX_S,
      .needs = SB_NEEDS_OPENAI,
      .doc = "Seconds in which a client secret opens sessions. A session outlives its secret."},
+    {.name = "REALTIME_TOKEN_SPEND",
+     .type = SB_CONFIG_INT,
+     .offset = AT(realtime_token_spend_s),
+     .fallback = "60",
+     .min = 0,
+     .max = 3600,
+     .needs = SB_NEEDS_OPENAI,
+     .doc =
+         "Seconds of audio that each client secret counts for in its user's budget: a flat rate, "
+         "since what a browser does with a secret is not seen here. The calls of "
+         "/api/realtime/calls count for as long as they last."},
     {.name = "REALTIME_MAX_SESSION_SECONDS",
      .type = SB_CONFIG_INT,
      .offset = AT(realtime_max_session_s),
@@ -455,7 +466,8 @@ const struct sb_config_row sb_config_rows[] = {
      .fallback = "200",
      .min = 0,
      .max = 16383,
-     .doc = "Chat messages an address may send in 24 hours; 0: no limit but the policy's."},
+     .doc = "Chat messages an address may send in 24 hours, those of users apart; 0: no limit but "
+            "the policy's."},
     {.section = "Budgets and retention",
      .name = "BUDGET_USER_TURNS",
      .type = SB_CONFIG_INT,
@@ -471,7 +483,8 @@ const struct sb_config_row sb_config_rows[] = {
      .fallback = "3600",
      .min = 0,
      .max = 1000000000000,
-     .doc = "Seconds of audio a user has a day; 0: no bound."},
+     .doc = "Seconds of audio a user has a day: of recordings, of realtime calls, and "
+            "REALTIME_TOKEN_SPEND for each client secret; 0: no bound."},
     {.name = "BUDGET_USER_TOKENS",
      .type = SB_CONFIG_INT,
      .offset = AT(budget_user.tokens),
@@ -485,7 +498,7 @@ const struct sb_config_row sb_config_rows[] = {
      .fallback = "50",
      .min = 0,
      .max = 1000000000000,
-     .doc = "The same for each visitor."},
+     .doc = "The same for each visitor, and for each address that chats without a token."},
     {.name = "BUDGET_VISITOR_SECONDS",
      .type = SB_CONFIG_INT,
      .offset = AT(budget_visitor.seconds),
