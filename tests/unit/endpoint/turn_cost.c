@@ -51,7 +51,7 @@ Test(turn_cost, of_a_reply_that_broke_off_it_is_as_much_as_there_was_text)
 {
     const struct sb_turn_cost turn = turn_of(&sb_openai_thinking);
     const struct sb_voice voice = {.tokens = 0};
-    expect(sb_turn_cost_real(&voice, &turn, SB_E_UPSTREAM_ERROR, "123"), 1, 4);
+    expect(sb_turn_cost_real(&voice, &turn, SB_E_UPSTREAM_ERROR, "1234"), 1, 5);
 }
 
 Test(turn_cost, a_turn_that_failed_before_its_reply_costs_nothing)
