@@ -297,30 +297,33 @@ static void check_authorities(struct report *report, const struct sb_config *con
                    config->upstream_ca_file);
 }
 
-/* What the engines need: keys, programs, and the receptionist's file. */
-static void check_voice(struct report *report, const struct sb_config *config)
+/* What the engines need that the endpoints have: keys and programs. */
+static void check_engines(struct report *report, const struct sb_config *config)
 {
-    struct sb_engines engines;
-    const char *reason, *variable = sb_engines_problem(config, &engines, &reason);
-    char problem[256];
-    if ((tree.needs & SB_NEEDS_VOICE) == 0)
-        return;
+    struct sb_engines engines = {.hearing = NULL};
+    const char *reason, *variable = sb_engines_problem(config, tree.needs, &engines, &reason);
     if (variable != NULL)
         add(report, variable, false, reason);
     const struct {
         const char *name, *command;
         bool used;
-    } programs[] = {{"DECODE_COMMAND", config->decode_command, true},
-                    {"STT_COMMAND", config->stt_command,
-                     variable == NULL && engines.hearing == &sb_local_hearing},
-                    {"TTS_COMMAND", config->tts_command,
-                     variable == NULL && engines.speaking == &sb_local_speaking}};
+    } programs[] = {
+        {"DECODE_COMMAND", config->decode_command, (tree.needs & SB_NEEDS_HEARING) != 0},
+        {"STT_COMMAND", config->stt_command, engines.hearing == &sb_local_hearing},
+        {"TTS_COMMAND", config->tts_command, engines.speaking == &sb_local_speaking}};
     for (size_t i = 0; i < SB_COUNT(programs); i++) {
         if (programs[i].used && !sb_program_exists(programs[i].command))
             add(report, programs[i].name, false,
                 "its program is not installed; the default ones are in the packages ffmpeg, "
                 "pocketsphinx (with pocketsphinx-en-us) and flite");
     }
+}
+
+static void check_receptionist(struct report *report, const struct sb_config *config)
+{
+    char problem[256];
+    if ((tree.needs & SB_NEEDS_THINKING) == 0)
+        return;
     struct sb_receptionist *receptionist =
         sb_receptionist_load(config->receptionist_file, problem, sizeof problem);
     if (receptionist == NULL)
@@ -376,7 +379,8 @@ static int run(struct report *report, const char *cgi_bin)
         check_database(report, config);
         check_authorities(report, config);
     }
-    check_voice(report, config);
+    check_engines(report, config);
+    check_receptionist(report, config);
     sb_config_free(config);
     return conclude(report);
 }

@@ -122,7 +122,8 @@ static enum sb_error chat(struct sb_request *request, const void *in, void *out)
     struct sb_voice_message messages[CHAT_MESSAGES_MAX];
     (void)out;
     enum sb_error error = check_chat(request, input);
-    if (error == SB_OK)
+    /* Users have their budgets; an office of them behind one address is not to share a quota. */
+    if (error == SB_OK && request->principal.kind != SB_PRINCIPAL_USER)
         error = sb_request_charge(request, &daily);
     if (error != SB_OK)
         return error;
@@ -433,7 +434,7 @@ const struct sb_endpoint sb_endpoint = {
         (const struct sb_route[]){{.methods = SB_POST,
                                    .path = "/chat",
                                    .handler = chat,
-                                   .access = SB_ACCESS_PUBLIC,
+                                   .access = SB_ACCESS_ANYONE,
                                    .origin_required = true,
                                    .body = SB_BODY_JSON,
                                    SB_INPUT(struct chat_input, chat_fields),
@@ -442,7 +443,8 @@ const struct sb_endpoint sb_endpoint = {
                                    .other_types = chat_other_types,
                                    SB_OUTPUT(struct chat_output, chat_output_fields),
                                    .limit = {"marketing-chat", 20, 60},
-                                   .errors = SB_ERRORS(SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
+                                   .errors = SB_ERRORS(SB_E_CONFLICT, SB_E_BUDGET_EXCEEDED,
+                                                       SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
                                    .summary = "Ask the receptionist"},
                                   {.methods = SB_POST,
                                    .path = "/leads",
@@ -488,6 +490,6 @@ const struct sb_endpoint sb_endpoint = {
                                    .errors = SB_ERRORS(SB_E_NOT_FOUND, SB_E_CONFLICT),
                                    .summary = "Change a lead's status or assignee, or add a note"},
                                   {.handler = NULL}},
-    .needs = SB_NEEDS_DB | SB_NEEDS_MAIL | SB_NEEDS_VOICE | SB_NEEDS_UPSTREAM,
+    .needs = SB_NEEDS_DB | SB_NEEDS_MAIL | SB_NEEDS_THINKING | SB_NEEDS_UPSTREAM,
     .workers = 256,
 };

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "endpoint/budget.h"
+#include "endpoint/turn_cost.h"
 #include "endpoint/voice_input.h"
 #include "endpoint/voice_output.h"
 #include "endpoint/voice_session.h"
@@ -56,6 +57,7 @@ struct turn {
     struct sb_voice_output output;
     struct sb_voice_session session;
     struct sb_voice_reply reply;
+    struct sb_turn_cost cost;
     struct sb_budget_hold hold;
     bool reserved;
     struct sb_spend real;
@@ -78,21 +80,32 @@ static enum sb_error check_recording(struct turn *turn)
     return error == SB_OK && !speech ? SB_E_NO_SPEECH : error;
 }
 
-/* Before anything is spent: a turn, the seconds of the recording, and the tokens of the prompt
- * (four bytes are about one), of what was said before, and of the longest reply. */
+static int64_t recorded_seconds(const struct turn *turn)
+{
+    return (turn->input.recording.pcm_length + PCM_SECOND - 1) / PCM_SECOND;
+}
+
+/* What the model is told; said is the last of it. False: out of memory. */
+static bool set_cost(struct turn *turn, const char *said)
+{
+    turn->cost = (struct sb_turn_cost){.thinking = turn->engines.thinking};
+    turn->cost.messages = sb_voice_session_messages(turn->request, &turn->session, turn->prompt,
+                                                    said, &turn->cost.count);
+    return turn->cost.messages != NULL;
+}
+
+/* Before anything is spent. */
 static enum sb_error reserve(struct turn *turn)
 {
     const struct sb_config *config = turn->request->config;
-    struct sb_spend most = {
-        .turns = 1, .seconds = (turn->input.recording.pcm_length + PCM_SECOND - 1) / PCM_SECOND};
-    if (turn->engines.thinking != &sb_local_thinking) {
-        size_t bytes = strlen(turn->prompt) + SB_VOICE_REPLY_MAX;
-        for (size_t i = 0; i < turn->session.before.count; i++)
-            bytes += strlen(turn->session.before.list[i].text);
-        most.tokens = (int64_t)(bytes / 4) + config->reply_tokens_max;
-    }
-    enum sb_error error = sb_request_reserve(turn->request, &most,
-                                             STAGES * config->voice_timeout_s * 1000, &turn->hold);
+    const char *typed = turn->input.text;
+    if (!set_cost(turn, typed == NULL ? "" : typed))
+        return SB_E_UNAVAILABLE;
+    turn->cost.more = typed == NULL ? SB_VOICE_REPLY_MAX : 0; /* nobody says more in a recording */
+    struct sb_budget_ask ask = {.most = sb_turn_cost_max(config, &turn->cost),
+                                .timeout_ms = STAGES * config->voice_timeout_s * 1000};
+    ask.most.seconds = recorded_seconds(turn);
+    enum sb_error error = sb_request_reserve(turn->request, &ask, &turn->hold);
     turn->reserved = error == SB_OK;
     return error;
 }
@@ -101,7 +114,6 @@ static void settle(struct turn *turn)
 {
     if (!turn->reserved)
         return;
-    turn->real.tokens = turn->voice.tokens;
     enum sb_error error = sb_request_settle(turn->request, &turn->hold, &turn->real);
     (void)error; /* logged; what was set aside then counts until its deadline */
 }
@@ -110,10 +122,11 @@ static enum sb_error hear(struct turn *turn)
 {
     struct sb_voice *voice = &turn->voice;
     const struct sb_voice_recording *recording = &turn->input.recording;
-    turn->real.seconds = (recording->pcm_length + PCM_SECOND - 1) / PCM_SECOND;
     sb_voice_output_hearing(&turn->output);
     enum sb_error error = sb_voice_hear(voice, turn->engines.hearing, recording,
                                         voice->config->voice_timeout_s * 1000, &turn->input.text);
+    if (error == SB_OK || error == SB_E_NO_SPEECH || sb_request_gone(turn->request))
+        turn->real.seconds = recorded_seconds(turn);
     if (error == SB_OK && !sb_voice_output_transcript(&turn->output, turn->input.text))
         return SB_E_UNAVAILABLE;
     return error;
@@ -121,19 +134,19 @@ static enum sb_error hear(struct turn *turn)
 
 static enum sb_error answer(struct turn *turn)
 {
-    size_t count;
-    const struct sb_voice_message *messages = sb_voice_session_messages(
-        turn->request, &turn->session, turn->prompt, turn->input.text, &count);
-    if (messages == NULL)
+    if (!set_cost(turn, turn->input.text))
         return SB_E_UNAVAILABLE;
     const struct sb_voice_engines engines = {.thinking = turn->engines.thinking,
                                              .speaking = turn->engines.speaking,
                                              .stage_ms =
                                                  turn->request->config->voice_timeout_s * 1000};
     const struct sb_voice_receiver receiver = sb_voice_output_receiver(&turn->output);
-    turn->real.turns = 1;
-    enum sb_error error =
-        sb_voice_answer(&turn->voice, &engines, messages, count, &receiver, &turn->reply);
+    enum sb_error error = sb_voice_answer(&turn->voice, &engines, turn->cost.messages,
+                                          turn->cost.count, &receiver, &turn->reply);
+    struct sb_spend spent = sb_turn_cost_real(&turn->voice, &turn->cost, error,
+                                              sb_request_gone(turn->request), turn->reply.text);
+    turn->real.turns = spent.turns;
+    turn->real.tokens = spent.tokens;
     if (error == SB_OK || turn->reply.text[0] != '\0')
         sb_voice_session_keep(turn->request, &turn->session, turn->input.text, turn->reply.text,
                               error != SB_OK);
@@ -153,7 +166,8 @@ static enum sb_error prepare(struct turn *turn)
     if (error == SB_OK && turn->input.text == NULL)
         error = check_recording(turn);
     if (error == SB_OK)
-        error = sb_voice_session_open(turn->request, turn->input.session_id, &turn->session);
+        error = sb_voice_session_open(turn->request, SB_SESSION_VOICE, turn->input.session_id,
+                                      &turn->session);
     turn->output.session_id = turn->session.id;
     return error == SB_OK ? reserve(turn) : error;
 }
@@ -186,7 +200,7 @@ static enum sb_error take_turn(struct sb_request *request, const void *in, void 
                                   .context = &turn.output},
                         .input = {.recording = {.fd = -1, .pcm_fd = -1}},
                         .reply = {.text = "", .first_delta_us = -1, .first_audio_us = -1}};
-    enum sb_error error = sb_engines_choose(request->config, &turn.engines);
+    enum sb_error error = sb_engines_choose(request->config, SB_NEEDS_VOICE, &turn.engines);
     if (error == SB_OK && turn.engines.fetches)
         error = sb_fetch_borrow(request->config, &turn.voice.session);
     if (error != SB_OK)
@@ -220,7 +234,8 @@ const struct sb_endpoint sb_endpoint = {
              SB_OUTPUT(struct output, output_fields),
              .limit = {"voice-chat", 20, 60},
              .errors = SB_ERRORS(SB_E_INVALID_JSON, SB_E_INVALID_MULTIPART, SB_E_VALIDATION_FAILED,
-                                 SB_E_NO_SPEECH, SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
+                                 SB_E_CONFLICT, SB_E_NO_SPEECH, SB_E_BUDGET_EXCEEDED,
+                                 SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
              .summary = "Say something and hear the answer"},
             {.handler = NULL}},
     .needs = SB_NEEDS_VOICE | SB_NEEDS_UPSTREAM | SB_NEEDS_TICKETS,

@@ -1,5 +1,5 @@
 // The receptionist's page: hold to talk, or type, on switchboard.js.
-import { Player, Recorder, Switchboard, SwitchboardError } from './switchboard.js';
+import { Player, Recorder, Switchboard, SwitchboardError, newSessionId } from './switchboard.js';
 
 const TOO_SHORT_MS = 300;
 
@@ -7,8 +7,8 @@ const client = new Switchboard(); // the page's own origin, as a visitor
 const player = new Player();
 
 const $ = (id) => document.getElementById(id);
-const [log, status, error, talk, talkLabel, stop, form, question, timings] =
-    ['log', 'status', 'error', 'talk', 'talk-label', 'stop', 'ask', 'question', 'timings'].map($);
+const [log, status, error, talk, talkLabel, stop, again, form, question, timings] =
+    ['log', 'status', 'error', 'talk', 'talk-label', 'stop', 'again', 'ask', 'question', 'timings'].map($);
 
 const SAYS = { idle: 'Ready.', asking: 'Waiting for the microphone…', listening: 'Listening…',
                thinking: 'One moment…', speaking: 'Speaking…' };
@@ -22,6 +22,7 @@ const CURES = {
     interrupted: 'The connection broke before the answer was complete. Please try again.',
 };
 
+let sessionId = newSessionId(); // of the conversation in the log
 let turn = null; // the AbortController of the turn that is under way
 let hold = null; // {recorder: Promise<Recorder>} while the button is held
 
@@ -62,6 +63,7 @@ function say(who, name, text) {
     words.textContent = text;
     item.append(label, words);
     log.append(item);
+    again.hidden = false;
     scroll();
     return words;
 }
@@ -106,7 +108,7 @@ async function take(what) {
     player.addEventListener('clause', sound, { signal: mine.signal });
     try {
         const done = await client.voiceTurn({
-            ...what, player, signal: mine.signal,
+            ...what, sessionId, player, signal: mine.signal,
             onTranscript: (text) => say('you', 'You', text),
             onDelta: (text) => {
                 words ??= say('reception', 'Reception', '');
@@ -204,5 +206,15 @@ function cancel() {
     show('idle');
 }
 stop.addEventListener('click', cancel);
+again.addEventListener('click', () => {
+    cancel();
+    sessionId = newSessionId();
+    log.replaceChildren();
+    timings.hidden = true;
+    error.textContent = '';
+    again.hidden = true;
+    status.textContent = 'A new conversation. Ready.';
+    talk.focus();
+});
 document.addEventListener('keydown', ({ key }) => { if (key === 'Escape') cancel(); });
 player.addEventListener('idle', () => { document.body.dataset.played = player.played; });

@@ -9,7 +9,7 @@ import { voiceTurn } from './switchboard/voice.js';
 export { SwitchboardError, backoffMs, retryAfterSeconds } from './switchboard/error.js';
 export { RealtimeSession } from './switchboard/realtime.js';
 export { SseParser } from './switchboard/sse.js';
-export { Player, Recorder, pickMimeType } from './switchboard/voice.js';
+export { Player, Recorder, newSessionId, pickMimeType } from './switchboard/voice.js';
 
 /**
  * @typedef {object} SwitchboardOptions

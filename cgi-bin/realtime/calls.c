@@ -4,10 +4,16 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "endpoint/budget.h"
 #include "endpoint/realtime_session.h"
 #include "store/realtime_calls.h"
 
-enum { BODY_MAX = 2 * SB_OPENAI_SDP_MAX }; /* every line end of an SDP is four bytes in JSON */
+enum {
+    BODY_MAX = 2 * SB_OPENAI_SDP_MAX, /* every line end of an SDP is four bytes in JSON */
+    SESSION_MIN_S = 60,
+    SESSION_MAX_S = 3600,
+    REAPED_S = 600 /* in which cron hangs up a call that is over */
+};
 
 struct offer {
     const char *sdp, *session_id, *voice;
@@ -41,7 +47,8 @@ static const struct sb_field call_fields[] = {
 static const struct sb_field opened_fields[] = {
     SB_OBJECT(struct opened, call, "call", call_fields),
     SB_STRING(struct opened, sdp, "sdp", 1, SB_OPENAI_SDP_MAX, SB_REQUIRED),
-    SB_INT(struct opened, max_session_s, "maxSessionSeconds", 60, 3600, SB_REQUIRED),
+    SB_INT(struct opened, max_session_s, "maxSessionSeconds", SESSION_MIN_S, SESSION_MAX_S,
+           SB_REQUIRED),
     SB_FIELDS_END};
 static const struct sb_field named_fields[] = {SB_ID(struct named, id, "id", SB_REQUIRED),
                                                SB_FIELDS_END};
@@ -87,18 +94,13 @@ static bool is_offer(const char *sdp)
 
 /* The call's row. Without one nobody would end the call: then it is better ended now. */
 static enum sb_error record(struct sb_request *request, const struct sb_openai *openai,
-                            struct sb_realtime_call *call)
+                            int64_t max_session_s, struct sb_realtime_call *call)
 {
-    char id[SB_ID_SIZE];
-    int64_t now_ms = sb_clock_now_ms();
-    sb_id_make("rtcall", now_ms, id);
-    call->id = sb_arena_strdup(request->arena, id);
     call->user_id = request->principal.user_id;
-    call->started_at_ms = now_ms;
-    call->expires_at_ms = now_ms + request->config->realtime_max_session_s * 1000;
+    call->started_at_ms = sb_clock_now_ms();
+    call->expires_at_ms = call->started_at_ms + max_session_s * 1000;
     struct work work = {.request = request, .call = call};
-    enum sb_error error =
-        call->id == NULL ? SB_E_UNAVAILABLE : sb_request_write(request, add_call, &work);
+    enum sb_error error = sb_request_write(request, add_call, &work);
     if (error != SB_OK) {
         enum sb_error ended = sb_openai_call_hangup(openai, call->upstream_id);
         (void)ended; /* logged; upstream ends it, by its own limit at the latest */
@@ -108,25 +110,62 @@ static enum sb_error record(struct sb_request *request, const struct sb_openai *
     return error == SB_E_CONFLICT ? SB_E_UPSTREAM_ERROR : error;
 }
 
+/* Opens the call at the API and records it. */
+static enum sb_error connect_call(struct sb_request *request,
+                                  const struct sb_openai_session *session, const char *sdp,
+                                  struct opened *opened)
+{
+    struct sb_openai openai = sb_realtime_openai(request);
+    struct sb_openai_call call;
+    enum sb_error error = sb_openai_call_open(&openai, session, sdp, &call);
+    if (error != SB_OK)
+        return error;
+    opened->call.upstream_id = call.id;
+    opened->sdp = call.sdp;
+    return record(request, &openai, opened->max_session_s, &opened->call);
+}
+
+/* The seconds that the call may last, of which its end gives back the rest: it is under the call's
+ * id that they are set aside. Where the day has fewer left, it is a shorter call. */
+static enum sb_error buy_call(struct sb_request *request, const struct sb_openai_session *session,
+                              const char *sdp, struct opened *opened)
+{
+    const struct sb_config *config = request->config;
+    int64_t most_s = config->realtime_max_session_s;
+    const struct sb_budget_ask ask = {.most = {.turns = 1, .seconds = most_s},
+                                      .seconds_least = SESSION_MIN_S,
+                                      .timeout_ms =
+                                          (config->openai_timeout_s + most_s + REAPED_S) * 1000,
+                                      .id = opened->call.id};
+    struct sb_budget_hold hold;
+    enum sb_error error = sb_request_reserve(request, &ask, &hold);
+    if (error != SB_OK)
+        return error;
+    opened->max_session_s = hold.seconds;
+    error = connect_call(request, session, sdp, opened);
+    if (error != SB_OK) {
+        enum sb_error settled = sb_request_settle(request, &hold, &(struct sb_spend){.turns = 0});
+        (void)settled; /* logged; what was set aside then counts until its deadline */
+    }
+    return error;
+}
+
 static enum sb_error open_call(struct sb_request *request, const void *in, void *out)
 {
     const struct offer *offer = in;
     struct opened *opened = out;
-    struct sb_openai openai = sb_realtime_openai(request);
     struct sb_openai_session session;
-    struct sb_openai_call call;
+    char id[SB_ID_SIZE];
     if (!is_offer(offer->sdp))
         return sb_request_invalid(request, "sdp", "format",
                                   "must be an SDP offer with an audio section");
+    sb_id_make("rtcall", request->now_ms, id);
+    opened->call.id = sb_arena_strdup(request->arena, id);
+    if (opened->call.id == NULL)
+        return SB_E_UNAVAILABLE;
     enum sb_error error = sb_realtime_session(request, offer->voice, &session);
     if (error == SB_OK)
-        error = sb_openai_call_open(&openai, &session, offer->sdp, &call);
-    if (error != SB_OK)
-        return error;
-    *opened = (struct opened){.call = {.upstream_id = call.id},
-                              .sdp = call.sdp,
-                              .max_session_s = request->config->realtime_max_session_s};
-    error = record(request, &openai, &opened->call);
+        error = buy_call(request, &session, offer->sdp, opened);
     if (error != SB_OK)
         return error;
     sb_request_audit_object(request, opened->call.id);
@@ -172,7 +211,7 @@ const struct sb_endpoint sb_endpoint = {
              .status = 201,
              .limit = {"realtime-calls", 20, 900},
              .audit = "realtime.call",
-             .errors = SB_ERRORS(SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
+             .errors = SB_ERRORS(SB_E_BUDGET_EXCEEDED, SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
              .summary = "Open a voice session from an SDP offer"},
             {.methods = SB_POST,
              .path = "/{id}/hangup",

@@ -1,6 +1,7 @@
 /* POST /api/realtime/token: a client secret with which the browser opens a realtime voice session
  * by itself. OPENAI_API_KEY stays here. */
 #include "base/clock.h"
+#include "endpoint/budget.h"
 #include "endpoint/realtime_session.h"
 
 struct input {
@@ -35,15 +36,34 @@ static const struct sb_field output_fields[] = {
     SB_TIME(struct output, server_time_ms, "serverTime", SB_REQUIRED),
     SB_FIELDS_END};
 
+/* A secret counts for a turn and a flat rate: what becomes of it is between browser and API. */
+static enum sb_error buy(struct sb_request *request, const struct sb_openai_session *session,
+                         struct sb_openai_secret *secret)
+{
+    const struct sb_config *config = request->config;
+    const struct sb_openai openai = sb_realtime_openai(request);
+    const struct sb_budget_ask ask = {
+        .most = {.turns = 1, .seconds = config->realtime_token_spend_s},
+        .timeout_ms = 2 * config->openai_timeout_s * 1000};
+    struct sb_budget_hold hold;
+    enum sb_error error = sb_request_reserve(request, &ask, &hold);
+    if (error != SB_OK)
+        return error;
+    error = sb_openai_client_secret(&openai, session, secret);
+    enum sb_error settled = sb_request_settle(
+        request, &hold, error == SB_OK ? &ask.most : &(struct sb_spend){.turns = 0});
+    (void)settled; /* logged; what was set aside then counts until its deadline */
+    return error;
+}
+
 static enum sb_error mint(struct sb_request *request, const void *in, void *out)
 {
     const struct input *input = in;
-    struct sb_openai openai = sb_realtime_openai(request);
     struct sb_openai_session session;
     struct sb_openai_secret secret;
     enum sb_error error = sb_realtime_session(request, input->voice, &session);
     if (error == SB_OK)
-        error = sb_openai_client_secret(&openai, &session, &secret);
+        error = buy(request, &session, &secret);
     if (error != SB_OK)
         return error;
     sb_request_audit_object(request, secret.session_id);
@@ -62,19 +82,20 @@ static enum sb_error mint(struct sb_request *request, const void *in, void *out)
 const struct sb_endpoint sb_endpoint = {
     .name = "realtime/token",
     .routes =
-        (const struct sb_route[]){{.methods = SB_POST,
-                                   .path = "",
-                                   .handler = mint,
-                                   .access = SB_ACCESS_USER,
-                                   .origin_required = true,
-                                   .body = SB_BODY_JSON,
-                                   SB_INPUT(struct input, input_fields),
-                                   SB_OUTPUT(struct output, output_fields),
-                                   .limit = {"realtime-token", 20, 900},
-                                   .audit = "realtime.token",
-                                   .errors = SB_ERRORS(SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
-                                   .summary = "Make a client secret for a voice session"},
-                                  {.handler = NULL}},
+        (const struct sb_route[]){
+            {.methods = SB_POST,
+             .path = "",
+             .handler = mint,
+             .access = SB_ACCESS_USER,
+             .origin_required = true,
+             .body = SB_BODY_JSON,
+             SB_INPUT(struct input, input_fields),
+             SB_OUTPUT(struct output, output_fields),
+             .limit = {"realtime-token", 20, 900},
+             .audit = "realtime.token",
+             .errors = SB_ERRORS(SB_E_BUDGET_EXCEEDED, SB_E_UPSTREAM_ERROR, SB_E_UPSTREAM_TIMEOUT),
+             .summary = "Make a client secret for a voice session"},
+            {.handler = NULL}},
     .workers = 32, /* they wait for the API most of their time */
     .needs = SB_NEEDS_DB | SB_NEEDS_UPSTREAM | SB_NEEDS_OPENAI | SB_NEEDS_TICKETS,
 };

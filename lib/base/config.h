@@ -26,9 +26,12 @@ enum sb_needs {
     SB_NEEDS_UPSTREAM = 1 << 5, /* fetches from other systems */
     SB_NEEDS_OPENAI = 1 << 6,
     SB_NEEDS_TICKETS = 1 << 7, /* signs or verifies what Switchboard issues itself */
-    SB_NEEDS_VOICE = 1 << 8,   /* hears, thinks or speaks */
-    SB_NEEDS_MAIL = 1 << 9,    /* has mail to send */
-    SB_NEEDS_ALL = (1 << 10) - 1
+    SB_NEEDS_MAIL = 1 << 8,    /* has mail to send */
+    SB_NEEDS_HEARING = 1 << 9, /* the engines of voice and chat */
+    SB_NEEDS_THINKING = 1 << 10,
+    SB_NEEDS_SPEAKING = 1 << 11,
+    SB_NEEDS_VOICE = SB_NEEDS_HEARING | SB_NEEDS_THINKING | SB_NEEDS_SPEAKING,
+    SB_NEEDS_ALL = (1 << 12) - 1
 };
 
 /* The names of the bits of needs, lowest first, NULL at the end, as --describe prints them. */
@@ -86,7 +89,8 @@ struct sb_config {
     const char *transcription_model;
     struct sb_strings realtime_voices; /* the first is the default */
     const char *realtime_instructions;
-    int64_t realtime_token_ttl_s, realtime_max_session_s, realtime_calls_keep_days;
+    int64_t realtime_token_ttl_s, realtime_token_spend_s;
+    int64_t realtime_max_session_s, realtime_calls_keep_days;
     const char *realtime_model;
     bool enable_server_vad, enable_vad, enable_ws_proxy;
     const char *jitsi_jwt_secret, *jitsi_domain, *jitsi_public_host, *jitsi_app_id;

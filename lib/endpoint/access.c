@@ -10,6 +10,8 @@
 
 static const struct sb_access_rule rules[SB_ACCESS__MAX] = {
     [SB_ACCESS_PUBLIC] = {.security = "[]"},
+    [SB_ACCESS_ANYONE] = {KIND(ANONYMOUS) | KIND(USER) | KIND(VISITOR), 0, TICKETS,
+                          "[{},{\"bearer\":[]},{\"visitor\":[]}]", NULL},
     [SB_ACCESS_USER] = {KIND(USER), 0, USERS, "[{\"bearer\":[]}]", NULL},
     [SB_ACCESS_PARTICIPANT] = {KIND(USER) | KIND(PARTICIPANT), 0, TICKETS,
                                "[{\"bearer\":[]},{\"ticket\":[]}]", NULL},

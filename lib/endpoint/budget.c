@@ -1,6 +1,10 @@
 #include "endpoint/budget.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/log.h"
 #include "endpoint/pipeline.h"
 #include "store/budgets.h"
@@ -8,8 +12,8 @@
 struct reserve {
     struct sb_reservation reservation;
     const struct sb_config *config;
-    bool visitor;
-    enum sb_budget exceeded;
+    bool user;
+    struct sb_reserved reserved;
 };
 
 static enum sb_error reserve(struct sb_db_conn *tx, void *context)
@@ -17,8 +21,28 @@ static enum sb_error reserve(struct sb_db_conn *tx, void *context)
     struct reserve *work = context;
     const struct sb_config *config = work->config;
     return sb_budget_reserve(tx, &work->reservation,
-                             work->visitor ? &config->budget_visitor : &config->budget_user,
-                             config->budget_site_tokens, &work->exceeded);
+                             work->user ? &config->budget_user : &config->budget_visitor,
+                             config->budget_site_tokens, &work->reserved);
+}
+
+/* Who has no token is its address. What is stored is a keyed hash of it, another one each day, for
+ * usage is kept long. NULL: out of memory. */
+static const char *owner_of(struct sb_request *request, int64_t now_ms)
+{
+    enum { HEX_LENGTH = 32 };
+    const char *key = request->config->jwt_secret;
+    unsigned char mac[SB_SHA256_SIZE];
+    char address[46], hex[SB_SHA256_HEX_SIZE];
+    if (request->principal.kind != SB_PRINCIPAL_ANONYMOUS)
+        return sb_principal_owner(request->arena, &request->principal);
+    struct sb_address subscriber = sb_address_subscriber(&request->pipeline->address);
+    sb_address_format(&subscriber, address);
+    const char *text = sb_arena_printf(request->arena, "budget of an address:%lld:%s",
+                                       (long long)sb_budget_day(now_ms), address);
+    if (key == NULL || text == NULL || !sb_hmac_sha256(key, strlen(key), text, strlen(text), mac))
+        return NULL;
+    sb_hex(mac, sizeof mac, hex);
+    return sb_arena_printf(request->arena, "address:%.*s", HEX_LENGTH, hex);
 }
 
 /* RFC 9110 section 10.2.3 */
@@ -36,26 +60,31 @@ static void refuse(struct sb_request *request, enum sb_budget exceeded, int64_t 
                               (long long)((renewal_ms - now_ms + 999) / 1000));
 }
 
-enum sb_error sb_request_reserve(struct sb_request *request, const struct sb_spend *spend,
-                                 int64_t timeout_ms, struct sb_budget_hold *hold)
+enum sb_error sb_request_reserve(struct sb_request *request, const struct sb_budget_ask *ask,
+                                 struct sb_budget_hold *hold)
 {
     int64_t now_ms = sb_clock_now_ms(); /* a long request may reserve more than once */
-    sb_id_make("budget", now_ms, hold->id);
+    if (ask->id != NULL)
+        snprintf(hold->id, sizeof hold->id, "%s", ask->id);
+    else
+        sb_id_make("budget", now_ms, hold->id);
     struct reserve work = {
         .reservation = {.id = hold->id,
-                        .owner = sb_principal_owner(request->arena, &request->principal),
-                        .spend = *spend,
+                        .owner = owner_of(request, now_ms),
+                        .spend = ask->most,
+                        .seconds_least = ask->seconds_least,
                         .now_ms = now_ms,
-                        .deadline_ms = now_ms + timeout_ms},
+                        .deadline_ms = now_ms + ask->timeout_ms},
         .config = request->config,
-        .visitor = request->principal.kind == SB_PRINCIPAL_VISITOR,
+        .user = request->principal.kind == SB_PRINCIPAL_USER,
     };
     if (work.reservation.owner == NULL)
         return SB_E_UNAVAILABLE;
     enum sb_error error =
         sb_db_write(sb_request_db(request), reserve, &work, SB_DB_WRITE_DEADLINE_MS);
+    hold->seconds = work.reserved.seconds;
     if (error == SB_E_BUDGET_EXCEEDED)
-        refuse(request, work.exceeded, now_ms);
+        refuse(request, work.reserved.exceeded, now_ms);
     return error;
 }
 

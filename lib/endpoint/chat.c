@@ -5,6 +5,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "endpoint/budget.h"
+#include "endpoint/turn_cost.h"
+#include "endpoint/voice_session.h"
 #include "http/sse.h"
 #include "store/chat_cache.h"
 #include "upstream/engines.h"
@@ -15,6 +18,8 @@
 _Static_assert((int)SB_FLIGHT_TEXT_MAX >= (int)SB_VOICE_REPLY_MAX, "a reply fits in a flight");
 
 enum { OUTPUT_MAX = 64 * 1024, KEY_TEXT_MAX = 1024 * 1024 };
+/* A reservation outlives what it is for. */
+enum { RESERVED_STAGES = 2 };
 
 struct chat {
     struct sb_request *request;
@@ -22,7 +27,8 @@ struct chat {
     struct sb_voice voice;
     const struct sb_voice_message *messages; /* the system's first */
     size_t count;
-    const char *session_id;
+    const char *session_id; /* as the client named it */
+    struct sb_voice_session session;
     const char *key;
     bool events; /* the form of the answer */
     const char *reply;
@@ -116,17 +122,37 @@ static enum sb_error tell(struct chat *chat, enum sb_error error)
 
 /* --- Where the reply comes from --- */
 
-static enum sb_error think(struct chat *chat)
+static enum sb_error ask_engine(struct chat *chat, int64_t stage_ms)
 {
     const struct sb_voice_engines engines = {.thinking = chat->engines.thinking,
-                                             .stage_ms =
-                                                 chat->request->config->voice_timeout_s * 1000};
+                                             .stage_ms = stage_ms};
     const struct sb_voice_receiver receiver = {.delta = send_delta, .context = chat};
     struct sb_voice_reply reply = {.text = ""};
     enum sb_error error =
         sb_voice_answer(&chat->voice, &engines, chat->messages, chat->count, &receiver, &reply);
     chat->reply = reply.text;
     return error == SB_OK && *reply.text == '\0' ? SB_E_UPSTREAM_ERROR : error;
+}
+
+/* Who is answered from somewhere else reserves nothing, and pays nothing. */
+static enum sb_error think(struct chat *chat)
+{
+    struct sb_request *request = chat->request;
+    const struct sb_turn_cost cost = {
+        .thinking = chat->engines.thinking, .messages = chat->messages, .count = chat->count};
+    int64_t stage_ms = request->config->voice_timeout_s * 1000;
+    const struct sb_budget_ask ask = {.most = sb_turn_cost_max(request->config, &cost),
+                                      .timeout_ms = RESERVED_STAGES * stage_ms};
+    struct sb_budget_hold hold;
+    enum sb_error error = sb_request_reserve(request, &ask, &hold);
+    if (error != SB_OK)
+        return error;
+    error = ask_engine(chat, stage_ms);
+    struct sb_spend real =
+        sb_turn_cost_real(&chat->voice, &cost, error, sb_request_gone(request), chat->reply);
+    enum sb_error settled = sb_request_settle(request, &hold, &real);
+    (void)settled; /* logged; what was set aside then counts until its deadline */
+    return error;
 }
 
 /* A reply that is there as a whole. */
@@ -169,8 +195,8 @@ static enum sb_error lead(struct chat *chat, struct sb_flight *flight)
 {
     bool hit;
     enum sb_error error = read_through(chat, &hit);
-    /* That its client has gone is no reason for those who follow to go. */
-    if (error != SB_OK && sb_request_gone(chat->request))
+    /* No reason for those who follow to go, or to be refused. */
+    if (error == SB_E_BUDGET_EXCEEDED || (error != SB_OK && sb_request_gone(chat->request)))
         sb_flight_abandon(flight);
     else
         sb_flight_land(flight, error, error == SB_OK ? chat->reply : "");
@@ -255,25 +281,44 @@ static const char *key_of(const struct chat *chat)
     return key;
 }
 
-/* Puts the receptionist's prompt before messages. */
+/* The receptionist's prompt, what was said before (the client's own account of it, if it sends more
+ * than its question), and the question. */
 static enum sb_error set_messages(struct chat *chat, const struct sb_voice_message *messages,
                                   size_t count)
 {
-    struct sb_arena *arena = chat->request->arena;
-    const struct sb_receptionist *receptionist = sb_local_receptionist(chat->request->config);
+    struct sb_request *request = chat->request;
+    const struct sb_receptionist *receptionist = sb_local_receptionist(request->config);
     if (receptionist == NULL)
         return SB_E_MISCONFIGURED;
-    struct sb_voice_message *all = sb_arena_alloc(arena, (count + 1) * sizeof *all);
-    if (all == NULL)
+    const char *prompt = sb_receptionist_prompt(receptionist, request->arena);
+    struct sb_voice_message *all = sb_arena_alloc(request->arena, (count + 1) * sizeof *all);
+    if (prompt == NULL || all == NULL)
         return SB_E_UNAVAILABLE;
-    all[0] =
-        (struct sb_voice_message){SB_VOICE_SYSTEM, sb_receptionist_prompt(receptionist, arena)};
+    all[0] = (struct sb_voice_message){SB_VOICE_SYSTEM, prompt};
     memcpy(all + 1, messages, count * sizeof *all);
     chat->messages = all;
     chat->count = count + 1;
-    if (all[0].text != NULL)
+    if (count == 1)
+        chat->messages = sb_voice_session_messages(request, &chat->session, prompt,
+                                                   messages[0].text, &chat->count);
+    if (chat->messages != NULL)
         chat->key = key_of(chat);
     return chat->key == NULL ? SB_E_UNAVAILABLE : SB_OK;
+}
+
+/* Everything that can be refused is, before anybody is asked. */
+static enum sb_error prepare(struct chat *chat, const struct sb_voice_message *messages,
+                             size_t count)
+{
+    struct sb_request *request = chat->request;
+    enum sb_error error = sb_engines_choose(request->config, SB_NEEDS_THINKING, &chat->engines);
+    if (error == SB_OK)
+        error = sb_voice_session_open(request, SB_SESSION_CHAT, chat->session_id, &chat->session);
+    if (error == SB_OK)
+        error = set_messages(chat, messages, count);
+    if (error == SB_OK && chat->engines.fetches)
+        error = sb_fetch_borrow(request->config, &chat->voice.session);
+    return error;
 }
 
 enum sb_error sb_chat_answer(struct sb_request *request, const struct sb_voice_message *messages,
@@ -284,6 +329,7 @@ enum sb_error sb_chat_answer(struct sb_request *request, const struct sb_voice_m
                            : sb_arena_printf(request->arena, "address:%s", request->address);
     struct chat chat = {.request = request,
                         .session_id = session_id,
+                        .reply = "",
                         .events = request->accept != NULL &&
                                   strstr(request->accept, "text/event-stream") != NULL,
                         .voice = {.arena = request->arena,
@@ -293,14 +339,14 @@ enum sb_error sb_chat_answer(struct sb_request *request, const struct sb_voice_m
                                   .client_fd = request->client_fd,
                                   .tick = tick}};
     chat.voice.context = &chat;
-    enum sb_error error = sb_engines_choose(request->config, &chat.engines);
-    if (error == SB_OK)
-        error = set_messages(&chat, messages, count);
-    if (error == SB_OK && chat.engines.thinking != &sb_local_thinking)
-        error = sb_fetch_borrow(request->config, &chat.voice.session);
+    enum sb_error error = prepare(&chat, messages, count);
     if (error != SB_OK)
         return error;
-    error = tell(&chat, reply_to(&chat));
+    error = reply_to(&chat);
+    if (error == SB_OK || *chat.reply != '\0')
+        sb_voice_session_keep(request, &chat.session, messages[count - 1].text, chat.reply,
+                              error != SB_OK);
+    error = tell(&chat, error);
     sb_fetch_return(chat.voice.session);
     return error;
 }

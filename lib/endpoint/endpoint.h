@@ -19,6 +19,7 @@
 enum sb_access {
     SB_ACCESS__UNSET,
     SB_ACCESS_PUBLIC,      /* everyone; credentials are not looked at */
+    SB_ACCESS_ANYONE,      /* everyone; one who has a user's or a visitor's token is known by it */
     SB_ACCESS_USER,        /* a bearer token */
     SB_ACCESS_PARTICIPANT, /* a bearer token, or a call ticket */
     SB_ACCESS_VISITOR,     /* a bearer token, or a visitor's token where ENABLE_VISITORS */

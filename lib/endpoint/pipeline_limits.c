@@ -110,7 +110,7 @@ enum sb_error sb_limit_principal(struct sb_pipeline *p)
                                         [SB_PRINCIPAL_VISITOR] = "visitor"};
     const struct sb_principal *principal = &p->request.principal;
     if (principal->kind == SB_PRINCIPAL_ANONYMOUS)
-        return SB_OK;
+        return charge_address(p); /* once: sb_limit_address() may have */
     bool participant = principal->kind == SB_PRINCIPAL_PARTICIPANT;
     const char *id = participant ? principal->participant_id : principal->user_id;
     const char *own = sb_arena_printf(p->request.arena, "%s:%s", kinds[principal->kind], id);

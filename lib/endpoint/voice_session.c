@@ -17,16 +17,17 @@ static enum sb_error open_session(struct sb_db_conn *tx, void *context)
                             &opening->created);
 }
 
-enum sb_error sb_voice_session_open(struct sb_request *request, const char *id,
-                                    struct sb_voice_session *session)
+enum sb_error sb_voice_session_open(struct sb_request *request, enum sb_session_kind kind,
+                                    const char *id, struct sb_voice_session *session)
 {
-    *session = (struct sb_voice_session){.id = id};
-    if (id == NULL)
+    *session = (struct sb_voice_session){.id = NULL};
+    if (id == NULL || request->principal.kind == SB_PRINCIPAL_ANONYMOUS)
         return SB_OK;
+    session->id = id;
     struct opening opening = {
         .request = request,
         .owner = sb_principal_owner(request->arena, &request->principal),
-        .session = {.id = id, .kind = SB_SESSION_VOICE, .created_at_ms = request->now_ms}};
+        .session = {.id = id, .kind = kind, .created_at_ms = request->now_ms}};
     if (opening.owner == NULL)
         return SB_E_UNAVAILABLE;
     session->owner = opening.owner;

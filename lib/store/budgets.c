@@ -63,9 +63,17 @@ static bool exceeds(int64_t spent, int64_t more, int64_t limit)
     return limit > 0 && spent > limit - more;
 }
 
+/* The seconds that are set aside of those asked for, when spent are gone of limit. */
+static int64_t seconds_for(const struct sb_reservation *reservation, int64_t spent, int64_t limit)
+{
+    int64_t asked = reservation->spend.seconds, least = reservation->seconds_least;
+    bool fewer = least > 0 && exceeds(spent, asked, limit) && !exceeds(spent, least, limit);
+    return fewer ? limit - spent : asked;
+}
+
 static enum sb_error check(struct sb_db_conn *tx, const struct sb_reservation *reservation,
                            const struct sb_spend *limit, int64_t site_tokens_max,
-                           enum sb_budget *exceeded)
+                           struct sb_reserved *reserved)
 {
     struct sb_spend own = {0}, site = {0};
     const struct sb_spend *more = &reservation->spend;
@@ -74,16 +82,17 @@ static enum sb_error check(struct sb_db_conn *tx, const struct sb_reservation *r
         error = site_spend(tx, reservation, &site);
     if (error != SB_OK)
         return error;
+    reserved->seconds = seconds_for(reservation, own.seconds, limit->seconds);
     const bool refusals[] = {
         [SB_BUDGET_TURNS] = exceeds(own.turns, more->turns, limit->turns),
-        [SB_BUDGET_SECONDS] = exceeds(own.seconds, more->seconds, limit->seconds),
+        [SB_BUDGET_SECONDS] = exceeds(own.seconds, reserved->seconds, limit->seconds),
         [SB_BUDGET_TOKENS] = exceeds(own.tokens, more->tokens, limit->tokens),
         [SB_BUDGET_SITE_TOKENS] = exceeds(site.tokens, more->tokens, site_tokens_max),
     };
     for (size_t i = 0; i < SB_COUNT(refusals); i++) {
         if (!refusals[i])
             continue;
-        *exceeded = (enum sb_budget)i;
+        reserved->exceeded = (enum sb_budget)i;
         return SB_E_BUDGET_EXCEEDED;
     }
     return SB_OK;
@@ -91,9 +100,9 @@ static enum sb_error check(struct sb_db_conn *tx, const struct sb_reservation *r
 
 enum sb_error sb_budget_reserve(struct sb_db_conn *tx, const struct sb_reservation *reservation,
                                 const struct sb_spend *limit, int64_t site_tokens_max,
-                                enum sb_budget *exceeded)
+                                struct sb_reserved *reserved)
 {
-    enum sb_error error = check(tx, reservation, limit, site_tokens_max, exceeded);
+    enum sb_error error = check(tx, reservation, limit, site_tokens_max, reserved);
     if (error != SB_OK)
         return error;
     return sb_db_exec(
@@ -103,7 +112,7 @@ enum sb_error sb_budget_reserve(struct sb_db_conn *tx, const struct sb_reservati
         SB_DB_VALUES(SB_DB_TEXT(reservation->id), SB_DB_TEXT(reservation->owner),
                      SB_DB_INT(sb_budget_day(reservation->now_ms)),
                      SB_DB_INT(reservation->deadline_ms), SB_DB_INT(reservation->spend.turns),
-                     SB_DB_INT(reservation->spend.seconds), SB_DB_INT(reservation->spend.tokens)),
+                     SB_DB_INT(reserved->seconds), SB_DB_INT(reservation->spend.tokens)),
         NULL);
 }
 

@@ -26,6 +26,7 @@ struct sb_reservation {
     const char *id; /* fresh, of sb_id_make() */
     const char *owner;
     struct sb_spend spend; /* what the call may cost at most */
+    int64_t seconds_least; /* where not all its seconds are left, so many will do; 0: only all */
     int64_t now_ms;
     int64_t deadline_ms; /* point in time, behind the call's own */
 };
@@ -34,12 +35,18 @@ struct sb_reservation {
 int64_t sb_budget_day(int64_t now_ms);
 int64_t sb_budget_renewal_ms(int64_t now_ms);
 
+struct sb_reserved {
+    int64_t seconds;         /* SB_OK: those that were set aside */
+    enum sb_budget exceeded; /* SB_E_BUDGET_EXCEEDED: the budget that does not suffice */
+};
+
 /* Inside a closure: sets aside reservation->spend, if with what was spent today and what is set
  * aside it is within *limit (0: unlimited) and site_tokens_max (0: unlimited).
- * SB_E_BUDGET_EXCEEDED: it is not, *exceeded says which. */
+ * SB_E_BUDGET_EXCEEDED: it is not. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
 sb_budget_reserve(struct sb_db_conn *tx, const struct sb_reservation *reservation,
-                  const struct sb_spend *limit, int64_t site_tokens_max, enum sb_budget *exceeded);
+                  const struct sb_spend *limit, int64_t site_tokens_max,
+                  struct sb_reserved *reserved);
 
 /* Inside a closure: gives the reservation back and counts *real as spent on its day, for the owner
  * and for the site; once, also if called again. */

@@ -214,8 +214,28 @@ static const char chat_cache[] =
     ") STRICT;"
     "CREATE INDEX chat_cache_by_age ON chat_cache (expires_at);";
 
+/* For what export and erasure look for. Not of calls, their participants and their events: there
+ * such an index would double what a start writes (measured: 12.5 kB of WAL without, 21.7 with one
+ * and 25.8 with two), and to scan a million calls with three million events takes half a second. */
+static const char persons[] =
+    "CREATE INDEX realtime_calls_by_user ON realtime_calls (user_id);"
+    "CREATE INDEX usage_by_owner ON usage (owner);"
+    "CREATE INDEX reservations_by_owner ON reservations (owner, day);"
+    "CREATE INDEX leads_by_email ON leads (lower(email));"
+    "CREATE INDEX leads_by_assignee ON leads (assignee) WHERE assignee IS NOT NULL;"
+    "CREATE INDEX lead_events_by_user ON lead_events (user_id);"
+    "CREATE INDEX lead_events_from ON lead_events (before) WHERE type = 'assignee';"
+    "CREATE INDEX lead_events_to ON lead_events (after) WHERE type = 'assignee';";
+
 const struct sb_migration sb_migrations[] = {
-    {1, people_and_threads}, {2, calls},   {3, service}, {4, realtime_calls},
-    {5, sessions},           {6, budgets}, {7, leads},   {8, chat_cache},
+    {1, people_and_threads},
+    {2, calls},
+    {3, service},
+    {4, realtime_calls},
+    {5, sessions},
+    {6, budgets},
+    {7, leads},
+    {8, chat_cache},
+    {9, persons},
 };
 const size_t sb_migration_count = SB_COUNT(sb_migrations);

@@ -239,7 +239,9 @@ static const struct step renaming[] = {
      "UPDATE lead_events SET user_id = CASE user_id WHEN $1 THEN $2 ELSE user_id END,"
      " before = CASE WHEN type = 'assignee' AND before = $1 THEN $2 ELSE before END,"
      " after = CASE WHEN type = 'assignee' AND after = $1 THEN $2 ELSE after END"
-     " WHERE $3 > 0 AND (user_id = $1 OR (type = 'assignee' AND (before = $1 OR after = $1)))",
+     " WHERE $3 > 0 AND seq IN (SELECT seq FROM lead_events WHERE user_id = $1"
+     " UNION SELECT seq FROM lead_events WHERE type = 'assignee' AND before = $1"
+     " UNION SELECT seq FROM lead_events WHERE type = 'assignee' AND after = $1)",
      "lead_events"},
 };
 

@@ -1,5 +1,6 @@
 #include "store/realtime_calls.h"
 
+#include "store/budgets.h"
 #include "store/row.h"
 
 const char *const sb_realtime_end_names[] = {[SB_REALTIME_HANGUP] = "hangup",
@@ -64,6 +65,15 @@ enum sb_error sb_realtime_calls_find(struct sb_db_conn *conn, struct sb_arena *a
     return conclude(error, &found, call);
 }
 
+static enum sb_error settle(struct sb_db_conn *tx, const struct sb_realtime_call *call, bool gone)
+{
+    bool late = gone && call->expires_at_ms < call->ended_at_ms;
+    int64_t end_ms = late ? call->expires_at_ms : call->ended_at_ms;
+    int64_t lasted_ms = end_ms > call->started_at_ms ? end_ms - call->started_at_ms : 0;
+    const struct sb_spend real = {.turns = 1, .seconds = (lasted_ms + 999) / 1000};
+    return sb_budget_settle(tx, call->id, &real);
+}
+
 enum sb_error sb_realtime_calls_end(struct sb_db_conn *tx, struct sb_arena *arena,
                                     enum sb_realtime_end reason, int64_t now_ms,
                                     struct sb_realtime_call *call)
@@ -76,9 +86,9 @@ enum sb_error sb_realtime_calls_end(struct sb_db_conn *tx, struct sb_arena *aren
                    SB_DB_VALUES(SB_DB_TEXT(call->id), SB_DB_INT(now_ms),
                                 SB_DB_TEXT(sb_realtime_end_names[reason])),
                    NULL);
-    if (error != SB_OK)
-        return error;
-    return sb_realtime_calls_find(tx, arena, call->id, call->user_id, call);
+    if (error == SB_OK)
+        error = sb_realtime_calls_find(tx, arena, call->id, call->user_id, call);
+    return error != SB_OK ? error : settle(tx, call, reason == SB_REALTIME_GONE);
 }
 
 enum sb_error sb_realtime_calls_shorten(struct sb_db_conn *tx, const char *id, int64_t now_ms)

@@ -36,7 +36,9 @@ sb_realtime_calls_find(struct sb_db_conn *conn, struct sb_arena *arena, const ch
                        const char *user_id, struct sb_realtime_call *call);
 
 /* Inside a closure: ends the call if it is open, and updates *call to what its row says then: of
- * two that end it at once both get the same. */
+ * two that end it at once both get the same. What is set aside under its id (store/budgets.h) is
+ * settled: a turn, and the seconds it lasted; one that had ended already lasted as long as it might
+ * have. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
 sb_realtime_calls_end(struct sb_db_conn *tx, struct sb_arena *arena, enum sb_realtime_end reason,
                       int64_t now_ms, struct sb_realtime_call *call);

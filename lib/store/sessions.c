@@ -74,6 +74,36 @@ enum sb_error sb_sessions_find(struct sb_db_conn *conn, struct sb_arena *arena, 
     return SB_OK;
 }
 
+/* Makes room for the one that was just made: nobody is refused a conversation for having had many.
+ * The count is the index's; rows are looked at only of owners who have too many. */
+static enum sb_error prune(struct sb_db_conn *tx, const char *owner, const char *made)
+{
+    int64_t count = 0;
+    enum sb_error error = sb_db_query(tx, "SELECT count(*) FROM sessions WHERE owner = $1",
+                                      SB_DB_VALUES(SB_DB_TEXT(owner)), read_number, &count);
+    if (error != SB_OK || count <= SB_SESSIONS_OWNER_MAX)
+        return error;
+    return sb_db_exec(
+        tx,
+        "DELETE FROM sessions WHERE key IN (SELECT key FROM sessions"
+        " WHERE owner = $1 AND id <> $2 ORDER BY updated_at, key LIMIT $3)",
+        SB_DB_VALUES(SB_DB_TEXT(owner), SB_DB_TEXT(made), SB_DB_INT(count - SB_SESSIONS_OWNER_MAX)),
+        NULL);
+}
+
+static enum sb_error add(struct sb_db_conn *tx, const char *owner, const struct sb_session *session)
+{
+    enum sb_error error =
+        sb_db_exec(tx,
+                   "INSERT INTO sessions (owner, id, kind, created_at, updated_at)"
+                   " VALUES ($1, $2, $3, $4, $4)",
+                   SB_DB_VALUES(SB_DB_TEXT(owner), SB_DB_TEXT(session->id),
+                                SB_DB_TEXT(sb_session_kind_names[session->kind]),
+                                SB_DB_INT(session->created_at_ms)),
+                   NULL);
+    return error != SB_OK ? error : prune(tx, owner, session->id);
+}
+
 enum sb_error sb_sessions_open(struct sb_db_conn *tx, struct sb_arena *arena, const char *owner,
                                struct sb_session *session, bool *created)
 {
@@ -82,13 +112,7 @@ enum sb_error sb_sessions_open(struct sb_db_conn *tx, struct sb_arena *arena, co
     if (error == SB_OK && found.kind != session->kind)
         return SB_E_CONFLICT;
     if (error == SB_E_NOT_FOUND) {
-        error = sb_db_exec(tx,
-                           "INSERT INTO sessions (owner, id, kind, created_at, updated_at)"
-                           " VALUES ($1, $2, $3, $4, $4)",
-                           SB_DB_VALUES(SB_DB_TEXT(owner), SB_DB_TEXT(session->id),
-                                        SB_DB_TEXT(sb_session_kind_names[session->kind]),
-                                        SB_DB_INT(session->created_at_ms)),
-                           NULL);
+        error = add(tx, owner, session);
         if (error != SB_OK)
             return error;
         session->updated_at_ms = session->created_at_ms;

@@ -16,6 +16,7 @@
 #include "store/db.h"
 
 enum {
+    SB_SESSIONS_OWNER_MAX = 1000,    /* of one owner */
     SB_SESSION_ITEMS_MAX = 5000,     /* of one session */
     SB_SESSION_BATCH_MAX = 100,      /* items put or read at once */
     SB_ITEM_TEXT_MAX = 8000,         /* characters */
@@ -50,7 +51,9 @@ struct sb_item {
 };
 
 /* Inside a closure: makes *session (all but updated_at_ms set) or gives the one the owner has under
- * this id (*created false). SB_E_CONFLICT: that one is of another kind. Texts in arena. */
+ * this id (*created false). Where the owner would have more than SB_SESSIONS_OWNER_MAX, the one
+ * that was untouched for longest goes, with its items. SB_E_CONFLICT: the session under this id is
+ * of another kind. Texts in arena. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
 sb_sessions_open(struct sb_db_conn *tx, struct sb_arena *arena, const char *owner,
                  struct sb_session *session, bool *created);

@@ -24,36 +24,55 @@ static bool lacks_key(const struct sb_config *config, int64_t engine)
            (engine == SB_ENGINE_ELEVENLABS && config->elevenlabs_api_key == NULL);
 }
 
-const char *sb_engines_problem(const struct sb_config *config, struct sb_engines *engines,
-                               const char **reason)
+/* -1: it is not asked for. */
+static void fill(struct sb_engines *engines, const int64_t chosen[static 3])
 {
-    static const char *const variables[] = {"VOICE_HEARING", "VOICE_THINKING", "VOICE_SPEAKING"};
-    const int64_t settings[] = {config->hearing, config->thinking, config->speaking};
-    int64_t chosen[3];
-    for (size_t i = 0; i < SB_COUNT(settings); i++) {
-        chosen[i] = resolve(config, settings[i], i == 2);
+    static const struct sb_hearing *const hearing[] = {
+        [SB_ENGINE_OPENAI] = &sb_openai_hearing, [SB_ENGINE_LOCAL] = &sb_local_hearing};
+    static const struct sb_thinking *const thinking[] = {
+        [SB_ENGINE_OPENAI] = &sb_openai_thinking, [SB_ENGINE_LOCAL] = &sb_local_thinking};
+    static const struct sb_speaking *const speaking[] = {[SB_ENGINE_OPENAI] = &sb_openai_speaking,
+                                                         [SB_ENGINE_LOCAL] = &sb_local_speaking,
+                                                         [SB_ENGINE_ELEVENLABS] =
+                                                             &sb_elevenlabs_speaking};
+    *engines = (struct sb_engines){.hearing = chosen[0] < 0 ? NULL : hearing[chosen[0]],
+                                   .thinking = chosen[1] < 0 ? NULL : thinking[chosen[1]],
+                                   .speaking = chosen[2] < 0 ? NULL : speaking[chosen[2]]};
+    for (size_t i = 0; i < 3; i++)
+        engines->fetches = engines->fetches || (chosen[i] >= 0 && chosen[i] != SB_ENGINE_LOCAL);
+}
+
+const char *sb_engines_problem(const struct sb_config *config, unsigned needs,
+                               struct sb_engines *engines, const char **reason)
+{
+    const struct {
+        unsigned need;
+        const char *variable;
+        int64_t setting;
+    } rows[3] = {{SB_NEEDS_HEARING, "VOICE_HEARING", config->hearing},
+                 {SB_NEEDS_THINKING, "VOICE_THINKING", config->thinking},
+                 {SB_NEEDS_SPEAKING, "VOICE_SPEAKING", config->speaking}};
+    int64_t chosen[3] = {-1, -1, -1};
+    for (size_t i = 0; i < SB_COUNT(rows); i++) {
+        if ((needs & rows[i].need) == 0)
+            continue;
+        chosen[i] = resolve(config, rows[i].setting, rows[i].need == SB_NEEDS_SPEAKING);
         *reason = "no key is set: set OPENAI_API_KEY, or this to local to use programs of this "
                   "machine";
         if (chosen[i] < 0)
-            return variables[i];
+            return rows[i].variable;
         *reason = "the key of this engine is not set: OPENAI_API_KEY or ELEVENLABS_API_KEY";
         if (lacks_key(config, chosen[i]))
-            return variables[i];
+            return rows[i].variable;
     }
-    bool local_speaks = chosen[2] == SB_ENGINE_LOCAL;
-    *engines = (struct sb_engines){
-        .hearing = chosen[0] == SB_ENGINE_LOCAL ? &sb_local_hearing : &sb_openai_hearing,
-        .thinking = chosen[1] == SB_ENGINE_LOCAL ? &sb_local_thinking : &sb_openai_thinking,
-        .speaking = local_speaks                        ? &sb_local_speaking
-                    : chosen[2] == SB_ENGINE_ELEVENLABS ? &sb_elevenlabs_speaking
-                                                        : &sb_openai_speaking,
-        .fetches = chosen[0] != SB_ENGINE_LOCAL || chosen[1] != SB_ENGINE_LOCAL || !local_speaks};
+    fill(engines, chosen);
     return NULL;
 }
 
-enum sb_error sb_engines_choose(const struct sb_config *config, struct sb_engines *engines)
+enum sb_error sb_engines_choose(const struct sb_config *config, unsigned needs,
+                                struct sb_engines *engines)
 {
-    const char *reason, *variable = sb_engines_problem(config, engines, &reason);
+    const char *reason, *variable = sb_engines_problem(config, needs, engines, &reason);
     if (variable == NULL)
         return SB_OK;
     SB_LOG(SB_LOG_ERROR, "misconfigured", NULL, SB_LOG_TEXT("variable", variable),

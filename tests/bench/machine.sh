@@ -108,6 +108,8 @@ JITSI_PUBLIC_HOST=meet.example.com
 OPENAI_API_KEY=$upstream_key
 OPENAI_BASE_URL=https://127.0.0.1:$upstream_port/v1
 UPSTREAM_CA_FILE=$work/upstream.pem
+BUDGET_USER_TURNS=0
+BUDGET_USER_SECONDS=0
 END
     rate_variables | sed "s|\$|=$4|" >>"$1"
     [ "$(id -u)" != 0 ] || chown "$owner" "$1"

@@ -1,6 +1,7 @@
 // The receptionist's page in a real browser, with the programs of this machine behind it.
 import assert from 'node:assert/strict';
 import test, { after, describe } from 'node:test';
+import { sql } from '../http/support/remains.mjs';
 import { ends, servePages } from '../http/support/server.mjs';
 import { close, launch, open, picture, speech, state } from './support/browser.mjs';
 
@@ -105,8 +106,41 @@ describe('the page', { concurrency: 4 }, () => {
         await page.keyboard.press('Enter');
         await answered(page);
         assert.equal(await said(page, 'you').textContent(), 'YouWhen do you open?');
+        assert.ok(await page.locator('#again').isVisible());
         assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320);
         await picture(page, '320');
+        await close(page);
+    });
+
+    test('turns are one conversation until a new one is begun', async () => {
+        const page = await open(browser, server.base);
+        const ids = [];
+        page.on('request', (request) => {
+            if (request.url().endsWith('/api/voice-chat')) ids.push(request.postDataJSON().sessionId);
+        });
+        const ask = async (text) => {
+            await page.locator('#question').fill(text);
+            await page.keyboard.press('Enter');
+            await page.waitForSelector('#log[aria-busy="true"]');
+            await page.waitForSelector('#log[aria-busy="false"]');
+        };
+        const again = page.getByRole('button', { name: 'New conversation', exact: true });
+        assert.equal(await again.count(), 0, 'there is none to end');
+        await ask('When do you open?');
+        await ask('Where can I park my car?');
+        await picture(page, 'conversation');
+        await again.click();
+        assert.deepEqual([await page.locator('#log li').count(), await page.locator('#timings').isHidden(),
+                          await again.count()], [0, true, 0]);
+        assert.equal(await page.getByRole('status').textContent(), 'A new conversation. Ready.');
+        assert.equal(await page.evaluate(() => document.activeElement.id), 'talk');
+        await ask('When do you open?');
+        assert.equal(ids.length, 3);
+        assert.equal(ids[0], ids[1]);
+        assert.notEqual(ids[1], ids[2]);
+        const kept = (id) => sql(server, `SELECT count(*) FROM transcript_items i JOIN sessions s
+            ON s.key = i.session WHERE s.kind = 'voice' AND s.id = '${id}'`);
+        assert.deepEqual([kept(ids[1]), kept(ids[2])], ['4', '2']);
         await close(page);
     });
 

@@ -1,7 +1,7 @@
 // The administrator's command, as scripts use it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, linkSync, mkdtempSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test, { after } from 'node:test';
 import { asRoot } from './support/context.mjs';
@@ -94,6 +94,26 @@ test('check says when the certificate authorities of other systems cannot be rea
     }
     made.configure({ UPSTREAM_CA_FILE: '/etc/ssl/certs/ca-certificates.crt' });
     assert.equal(made.switchboard(['check']).status, 0);
+});
+
+test('check demands the engines of the endpoints that are installed, and no others', () => {
+    const made = installed({ RUN_DIR: '/tmp', LOG_DIR: '/tmp', OPENAI_API_KEY: null,
+                             VOICE_THINKING: 'local', STT_COMMAND: 'no-such-program' });
+    made.configure({ APP_ENV: 'production' });
+    const errors = (...only) => {
+        const directory = mkdtempSync(path.join(made.directory, 'only-'));
+        for (const name of only) linkSync(path.join(made.directory, 'cgi-bin', name), path.join(directory, name));
+        const { stdout } = made.switchboard(['check', '--cgi-bin', directory]);
+        return stdout.match(/^error: (VOICE_\w+|\w+_COMMAND|RECEPTIONIST_FILE)/gm) ?? [];
+    };
+    assert.deepEqual(errors('marketing'), []);
+    assert.deepEqual(errors('health'), []);
+    assert.deepEqual(errors('marketing', 'voice-chat'), ['error: VOICE_HEARING']);
+    made.configure({ VOICE_THINKING: null });
+    assert.deepEqual(errors('marketing'), ['error: VOICE_THINKING']);
+    made.configure({ VOICE_THINKING: 'local', RECEPTIONIST_FILE: '/none' });
+    assert.deepEqual(errors('marketing'), ['error: RECEPTIONIST_FILE']);
+    assert.deepEqual(errors('health'), []);
 });
 
 test('check warns of a limit nobody has and of an environment file open to all', () => {

@@ -1,16 +1,20 @@
 // POST /api/marketing/chat: from the model, from the cache, or shared with who asks the same.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import test, { after } from 'node:test';
+import { byServer } from './support/context.mjs';
 import { eventually } from './support/poll.mjs';
 import { origin, serveBefore, startUpstream } from './support/realtime.mjs';
+import { assertNothingRemains, nothingRemains, spent, sql as sqlOf } from './support/remains.mjs';
 import { ends, serve } from './support/server.mjs';
 
 const openai = await startUpstream();
 after(() => openai.close());
-const server = await serveBefore(openai, { VOICE_TIMEOUT: '5' });
+const server = await serveBefore(openai, { VOICE_TIMEOUT: '5', ENABLE_VISITORS: 'true', BUDGET_USER_TURNS: '3',
+                                           BUDGET_VISITOR_TURNS: '0', BUDGET_VISITOR_TOKENS: '0' });
+const impatient = await serveBefore(openai, { VOICE_TIMEOUT: '1' });
 const local = await serve({ ALLOWED_ORIGINS: origin, VOICE_HEARING: 'local', VOICE_THINKING: 'local',
                             VOICE_SPEAKING: 'local', CHAT_DAILY_QUOTA: '4' });
 const uncached = await serveBefore(openai, { ENABLE_CACHE: 'false', RATE_LIMIT_MARKETING_CHAT: null });
@@ -22,9 +26,20 @@ const ask = (messages, { on = server, body, ...options } = {}) =>
     on.post(target, { origin, body: { messages, ...body }, ...options });
 const fresh = () => [user(`What do you offer, ${randomUUID()}?`)];
 const asked = () => openai.asked('chat').length;
-const database = path.join(server.env.STATE_DIR, 'switchboard.db');
-const sql = (text) => execFileSync('sqlite3', ['-cmd', '.timeout 5000', database, text],
-                                   { encoding: 'utf8' }).trim();
+const sql = (text) => sqlOf(server, text);
+const person = (on = server) => {
+    const id = `user-${randomUUID()}`;
+    return { id, owner: `user:${id}`, token: on.token(id) };
+};
+/** What was kept of a conversation: "role|text|interrupted" lines. */
+const kept = (id, on = server) => sqlOf(on, `SELECT i.role, i.text, i.interrupted FROM transcript_items i
+    JOIN sessions s ON s.key = i.session WHERE s.id = '${id}' ORDER BY i.place`);
+
+/** The answer as fetch() gives it: of a stream that breaks off, the log says another status than the head. */
+const stream = (messages, { token, on = server, sessionId, signal }) => fetch(on.base + target, {
+    method: 'POST', signal, body: JSON.stringify({ messages, sessionId }),
+    headers: { Authorization: `Bearer ${token}`, Origin: origin, 'Content-Type': 'application/json',
+               Accept: 'text/event-stream', Connection: 'close' } });
 
 /** The events of an answer: [[event, data]]. */
 const events = ({ text }) => text.split('\n\n').filter((block) => block.startsWith('event: '))
@@ -219,4 +234,167 @@ test('the longest chat is answered, and one thing three times', async () => {
     assert.equal((await ask([user('a'), user('a'), user('a')])).status, 200);
 });
 
-ends(server, local, uncached);
+// --- Budgets and conversations ---------------------------------------------------------------------
+
+test('a user pays a turn and its tokens for what the model was asked, and nothing for the cache', async () => {
+    openai.reset();
+    const ann = person(), messages = fresh();
+    for (const cached of [false, true])
+        assert.equal((await ask(messages, ann)).json().cached, cached);
+    assert.equal(spent(server, ann.owner), '1|0');
+    const told = 10 + openai.reply().match(/[\p{L}']+|[^\s\p{L}']/gu).length; // as the stand-in counts
+    assert.equal(sql(`SELECT tokens FROM usage WHERE owner = '${ann.owner}'`), String(told));
+    assertNothingRemains(server);
+});
+
+test('who has no turn left is told which budget it is, and still answered from the cache', async () => {
+    openai.reset();
+    const ann = person(), messages = fresh();
+    for (const each of [messages, fresh(), fresh()]) assert.equal((await ask(each, ann)).status, 200);
+    const refused = await ask(fresh(), ann);
+    assert.deepEqual([refused.status, refused.json().error.code], [429, 'budget_exceeded']);
+    assert.match(refused.json().error.message, /^The budget of turns for today is used up; it is renewed at /);
+    assert.ok(Number(refused.header('retry-after')) > 0);
+    assert.equal(asked(), 3);
+    assert.equal((await ask(messages, ann)).json().cached, true);
+    assert.match(server.run('usage'), new RegExp(`^${ann.owner}\t3 turns\t`, 'm'));
+    assertNothingRemains(server);
+});
+
+test('of those who share a request to the model one pays', async () => {
+    openai.reset();
+    openai.delaysMs = { chat: 400 };
+    const all = [...Array(4)].map(() => person()), messages = fresh();
+    const answers = await Promise.all(all.map((one) => ask(messages, one)));
+    assert.deepEqual(answers.map(({ status }) => status), Array(4).fill(200));
+    assert.equal(all.filter(({ owner }) => spent(server, owner) === '1|0').length, asked());
+    assert.equal(all.filter(({ owner }) => spent(server, owner) === '').length, 4 - asked());
+    assertNothingRemains(server);
+});
+
+test('who has no budget takes nobody else down: another one asks the model', async () => {
+    openai.reset();
+    const [poor, rich] = [person(), person()], messages = fresh();
+    for (const one of [poor, rich]) assert.equal((await ask(fresh(), one)).status, 200); // their rows are there
+    sql(`UPDATE usage SET turns = 3 WHERE owner = '${poor.owner}'`);
+    const misses = await counted('miss');
+    // Nothing is reserved while another one writes.
+    const writer = spawn('sqlite3', [path.join(server.env.STATE_DIR, 'switchboard.db')]);
+    writer.stdin.write('.timeout 5000\nBEGIN IMMEDIATE;\nSELECT 1;\n');
+    await new Promise((resolve) => { writer.stdout.once('data', resolve); });
+    const refused = ask(messages, poor);
+    await eventually('the first one leads', async () => await counted('miss') === misses + 1);
+    const answer = stream(messages, rich);
+    // The head comes with the first ping: it follows. mod_fcgid gives it a process of its own.
+    if (byServer({ lighttpd: true, apache: false, 'apache-proxy': true, nginx: true })) await answer.catch(() => {});
+    writer.stdin.end('COMMIT;\n');
+    const response = await answer;
+    assert.equal((await refused).status, 429);
+    const { reply, cached } = events({ text: await response.text() }).at(-1)[1];
+    assert.deepEqual([reply, cached], [openai.reply(), false]);
+    assert.equal(spent(server, rich.owner), '2|0');
+    assertNothingRemains(server);
+});
+
+test('a visitor has a budget of its own, and who has no token that of its address', async () => {
+    openai.reset();
+    const made = (await server.post('/api/visitor', { origin })).json();
+    const token = server.keepPrivate(made.token);
+    assert.equal((await ask(fresh(), { token })).status, 200);
+    assert.equal(spent(server, `visitor:${made.visitorId}`), '1|0');
+    assert.equal((await ask(fresh())).status, 200);
+    assert.match(sql("SELECT owner FROM usage WHERE owner LIKE 'address:%'"), /^address:[0-9a-f]{32}$/);
+});
+
+test('a token that is refused is not taken for none', async () => {
+    openai.reset();
+    assert.equal((await ask(fresh(), { token: 'not.a.token' })).status, 401);
+    assert.equal(asked(), 0);
+});
+
+test('a conversation is kept, and its last turns are told to the model', async () => {
+    openai.reset();
+    const ann = person(), [first] = fresh(), [second] = fresh(), body = { sessionId: 'chat-1' };
+    assert.equal((await ask([first], { ...ann, body })).json().sessionId, 'chat-1');
+    assert.equal((await ask([second], { ...ann, body })).status, 200);
+    assert.deepEqual(openai.asked('chat')[1].parsed.messages.slice(1),
+                     [first, assistant(openai.reply()), second]);
+    const { sessions: [session] } = (await server.call('/api/sessions', ann)).json();
+    assert.deepEqual([session.id, session.kind], ['chat-1', 'chat']);
+    const { items } = (await server.call('/api/sessions/chat-1/transcript', ann)).json();
+    assert.deepEqual(items.map(({ role, text, interrupted }) => [role, text, interrupted]), [
+        ['user', first.content, false], ['assistant', openai.reply(), false],
+        ['user', second.content, false], ['assistant', openai.reply(), false]]);
+});
+
+test('a client that tells what was said before is believed, and only its question is kept', async () => {
+    openai.reset();
+    const ann = person(), body = { sessionId: 'chat-2' };
+    const messages = [user('Hello'), assistant('Good day.'), ...fresh()];
+    for (const each of [fresh(), messages]) assert.equal((await ask(each, { ...ann, body })).status, 200);
+    assert.deepEqual(openai.asked('chat')[1].parsed.messages.slice(1), messages);
+    const { items } = (await server.call('/api/sessions/chat-2/transcript', ann)).json();
+    assert.deepEqual([items.length, items[2].text], [4, messages[2].content]);
+});
+
+test('a conversation of another kind is a conflict, and somebody else\'s is another', async () => {
+    openai.reset();
+    const [ann, bob] = [person(), person()], body = { sessionId: 'chat-3' };
+    assert.equal((await server.post('/api/sessions', { ...ann, body: { id: 'chat-3', kind: 'voice' } })).status, 201);
+    const refused = await ask(fresh(), { ...ann, body });
+    assert.deepEqual([refused.status, refused.json().error.code], [409, 'conflict']);
+    assert.equal(asked(), 0);
+    assert.equal((await ask(fresh(), { ...bob, body })).status, 200);
+});
+
+test('without a token there is no conversation to keep', async () => {
+    await ask(fresh(), { body: { sessionId: 'chat-4' } });
+    assert.equal(sql("SELECT count(*) FROM sessions WHERE id = 'chat-4'"), '0');
+});
+
+for (const [fault, code] of [['refused', 'upstream_error'], ['slow', 'upstream_timeout'], ['cut', 'upstream_error'],
+                             ['garbage', 'upstream_error'], ['error', 'upstream_error']])
+    test(`a model that fails by ${fault} is one clean error, leaves nothing behind and costs nothing`, async () => {
+        openai.reset();
+        openai.fail(fault);
+        const ann = person(impatient);
+        const response = await ask(fresh(), { ...ann, on: impatient, body: { sessionId: fault } });
+        assert.deepEqual([response.status, response.json().error.code], [fault === 'slow' ? 504 : 502, code]);
+        const text = await (await stream(fresh(), { ...ann, on: impatient, sessionId: fault })).text();
+        openai.reset();
+        // An ordinary answer, unless a ping came before it.
+        assert.equal((text.startsWith('{') ? JSON.parse(text) : events({ text }).at(-1)[1]).error.code, code);
+        assertNothingRemains(impatient);
+        assert.equal(spent(impatient, ann.owner), '');
+        assert.equal(kept(fault, impatient), '');
+    });
+
+for (const fault of ['stream_cut', 'stream_error'])
+    test(`${fault} in mid-stream is one error event; what was said is paid for, and kept as interrupted`, async () => {
+        openai.reset();
+        openai.fail(fault);
+        const ann = person();
+        const text = await (await stream(fresh(), { ...ann, sessionId: fault })).text();
+        openai.reset();
+        const list = events({ text }), said = list.slice(0, -1).map(([, { text }]) => text).join('');
+        assert.deepEqual([...new Set(list.map(([name]) => name))], ['delta', 'error']);
+        assert.equal(list.at(-1)[1].error.code, 'upstream_error');
+        assertNothingRemains(server);
+        assert.equal(spent(server, ann.owner), '1|0');
+        assert.ok(Number(sql(`SELECT tokens FROM usage WHERE owner = '${ann.owner}'`)) > 0);
+        assert.equal(kept(fault).split('\n')[1], `assistant|${said}|1`);
+    });
+
+test('a client that goes away in mid-stream pays for what was said, and leaves nothing behind', async () => {
+    openai.reset();
+    openai.delaysMs = { chat_token: 50 };
+    const ann = person(), control = new AbortController();
+    const response = await stream(fresh(), { ...ann, sessionId: 'gone', signal: control.signal });
+    await response.body.getReader().read();
+    control.abort();
+    await eventually('it is settled', () => spent(server, ann.owner) === '1|0');
+    await nothingRemains(server);
+    await eventually('it is kept', () => /^user\|.*\|0\nassistant\|.*\|1$/.test(kept('gone')));
+});
+
+ends(server, impatient, local, uncached);

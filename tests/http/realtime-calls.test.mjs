@@ -1,10 +1,10 @@
 // POST /api/realtime/calls and .../{id}/hangup, and the leash that cron holds.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import path from 'node:path';
 import test, { after } from 'node:test';
+import { eventually } from './support/poll.mjs';
 import { origin, outcomes, serveBefore, startUpstream } from './support/realtime.mjs';
+import { assertNothingRemains, reserved, spent, sql as sqlOf } from './support/remains.mjs';
 import { ends } from './support/server.mjs';
 
 const openai = await startUpstream();
@@ -12,13 +12,13 @@ after(() => openai.close());
 
 const server = await serveBefore(openai, { ENABLE_SERVER_VAD: 'true', REALTIME_MAX_SESSION_SECONDS: '900',
                                            REALTIME_CALLS_KEEP_DAYS: '7' });
-const impatient = await serveBefore(openai, { OPENAI_TIMEOUT: '1' });
+const impatient = await serveBefore(openai, { OPENAI_TIMEOUT: '1', BUDGET_USER_SECONDS: '2500' });
 
 const sdp = ['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 't=0 0', 'm=audio 9 UDP/TLS/RTP/SAVPF 111',
              'a=rtpmap:111 opus/48000/2', ''].join('\r\n');
 const person = (on = server) => {
     const id = `user-${randomUUID()}`;
-    return { id, token: on.token(id) };
+    return { id, owner: `user:${id}`, token: on.token(id) };
 };
 const offer = (who, body = {}, on = server) =>
     on.post('/api/realtime/calls', { token: who?.token, origin, body: { sdp, ...body } });
@@ -32,9 +32,7 @@ async function open(who, body) {
     return response.json();
 }
 
-const database = path.join(server.env.STATE_DIR, 'switchboard.db');
-const sql = (text) => execFileSync('sqlite3', ['-cmd', '.timeout 5000', database, text],
-                                   { encoding: 'utf8' }).trim();
+const sql = (text) => sqlOf(server, text);
 const upstreamId = ({ id }) => sql(`SELECT upstream_id FROM realtime_calls WHERE id = '${id}'`);
 const row = ({ id }) => sql('SELECT ended_at IS NOT NULL, ifnull(end_reason, \'\') ' +
                             `FROM realtime_calls WHERE id = '${id}'`);
@@ -153,10 +151,12 @@ for (const [fault, [status, code, upstreamCode]] of Object.entries(outcomes))
         openai.reset();
         openai.fail(fault);
         const before = sql('SELECT count(*) FROM realtime_calls');
-        const response = await offer(person());
+        const who = person();
+        const response = await offer(who);
         openai.reset();
         assert.deepEqual([response.status, response.json().error.code], [status, code], response.text);
         assert.equal(sql('SELECT count(*) FROM realtime_calls'), before);
+        assert.deepEqual([reserved(server, who.owner), spent(server, who.owner)], ['', '']);
         const { traceId } = response.json();
         const line = await server.line((one) => one.event === 'upstream.fetch' && one.traceId === traceId);
         assert.equal(line.upstreamCode, upstreamCode);
@@ -175,6 +175,68 @@ test('an API that does not answer is a 504 in time', async () => {
     const response = await offer(person(impatient), {}, impatient);
     openai.reset();
     assert.deepEqual([response.status, response.json().error.code], [504, 'upstream_timeout']);
+    assertNothingRemains(impatient);
+    assert.equal(sqlOf(impatient, 'SELECT count(*) FROM usage'), '0');
+});
+
+test('a call sets aside what it may last, and its hang-up settles for what it lasted', async () => {
+    const who = person();
+    const { call } = await open(who);
+    assert.deepEqual([reserved(server, who.owner), spent(server, who.owner)], ['1|900', '']);
+    sql(`UPDATE realtime_calls SET started_at = started_at - 100000 WHERE id = '${call.id}'`);
+    const { startedAt, endedAt } = (await hangUp(who, call.id)).json().call;
+    const lastedS = Math.ceil((Date.parse(endedAt) - Date.parse(startedAt)) / 1000);
+    assert.ok(lastedS >= 100);
+    assert.deepEqual([reserved(server, who.owner), spent(server, who.owner)], ['', `1|${lastedS}`]);
+    await hangUp(who, call.id);
+    assert.equal(spent(server, who.owner), `1|${lastedS}`, 'once');
+});
+
+test('a call that the reaper ends is settled by it', async () => {
+    const who = person();
+    const { call } = await open(who);
+    sql(`UPDATE realtime_calls SET started_at = started_at - 950000, expires_at = expires_at - 950000
+         WHERE id = '${call.id}'`);
+    assert.equal((await reap()).status, 0);
+    const [turns, seconds] = spent(server, who.owner).split('|').map(Number);
+    assert.equal(turns, 1);
+    assert.ok(seconds >= 950 && seconds < 1000, `${seconds}: it went on until it was reaped`);
+    assert.equal(reserved(server, who.owner), '');
+});
+
+test('a day that has not enough left gives a shorter call, and then none', async () => {
+    const who = person(impatient);
+    const limits = [];
+    for (let i = 0; i < 2; i++) limits.push((await offer(who, {}, impatient)).json().maxSessionSeconds);
+    assert.deepEqual(limits, [1800, 700]);
+    openai.reset();
+    const refused = await offer(who, {}, impatient);
+    assert.deepEqual([refused.status, refused.json().error.code], [429, 'budget_exceeded']);
+    assert.match(refused.json().error.message, /^The budget of seconds for today is used up/);
+    assert.equal(openai.requests.length, 0);
+    sqlOf(impatient, 'UPDATE realtime_calls SET expires_at = started_at');
+    assert.equal((await impatient.switchboardBeside('realtime', 'reap')).status, 0);
+    assertNothingRemains(impatient);
+});
+
+test('a call whose browser has gone before it got the answer is ended by the reaper, and settled', async () => {
+    openai.reset();
+    openai.delaysMs = { calls: 300 };
+    const who = person(), control = new AbortController();
+    const gone = fetch(`${server.base}/api/realtime/calls`, {
+        method: 'POST', signal: control.signal, body: JSON.stringify({ sdp }),
+        headers: { Origin: origin, 'Content-Type': 'application/json', Authorization: `Bearer ${who.token}` },
+    }).catch(({ name }) => name);
+    await eventually('the API is asked', () => openai.asked('calls').length === 1);
+    control.abort();
+    assert.equal(await gone, 'AbortError');
+    const id = await eventually('the call is recorded', () =>
+        sql(`SELECT id FROM realtime_calls WHERE user_id = '${who.id}'`));
+    openai.reset();
+    assert.equal(reserved(server, who.owner), '1|900');
+    expire({ id });
+    assert.equal((await reap()).status, 0);
+    assert.deepEqual([row({ id }), reserved(server, who.owner)], ['1|expired', '']);
 });
 
 test('a hang-up that fails is a 502, and cron does it', async () => {
@@ -187,6 +249,17 @@ test('a hang-up that fails is a 502, and cron does it', async () => {
     assert.equal((await reap()).status, 0);
     assert.equal(row(call), '1|expired');
     assert.equal(openai.calls.get(upstreamId(call)), 'ended');
+});
+
+test('a hang-up that fails keeps the seconds set aside until it is done', async () => {
+    const who = person();
+    const { call } = await open(who);
+    openai.fail('overloaded', { route: 'hangup' });
+    assert.equal((await hangUp(who, call.id)).status, 502);
+    openai.reset();
+    assert.deepEqual([reserved(server, who.owner), spent(server, who.owner)], ['1|900', '']);
+    await reap();
+    assert.deepEqual([reserved(server, who.owner), spent(server, who.owner).split('|')[0]], ['', '1']);
 });
 
 test('reap ends what is over and nothing else', async () => {

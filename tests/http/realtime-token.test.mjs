@@ -5,7 +5,9 @@ import { randomUUID } from 'node:crypto';
 import test, { after } from 'node:test';
 import { promisify } from 'node:util';
 import { byServer } from './support/context.mjs';
+import { eventually } from './support/poll.mjs';
 import { origin, outcomes, serveBefore, startUpstream } from './support/realtime.mjs';
+import { assertNothingRemains, nothingRemains, spent, sql } from './support/remains.mjs';
 import { ends } from './support/server.mjs';
 import { nowS } from './support/tokens.mjs';
 
@@ -19,7 +21,8 @@ const set = await serveBefore(openai, {
     OPENAI_REALTIME_INSTRUCTIONS: "Say 'hello'.", OPENAI_ORGANIZATION: 'org-1', OPENAI_PROJECT: 'proj_1',
     RATE_LIMIT_REALTIME_TOKEN: null, ALLOW_NO_ORIGIN: 'true',
 });
-const impatient = await serveBefore(openai, { OPENAI_TIMEOUT: '1' });
+const impatient = await serveBefore(openai, { OPENAI_TIMEOUT: '1', REALTIME_TOKEN_SPEND: '90',
+                                              BUDGET_USER_SECONDS: '180' });
 const untrusting = await serveBefore(openai, { UPSTREAM_CA_FILE: null });
 const keyless = await serveBefore(openai, { OPENAI_API_KEY: null });
 const tooLong = await serveBefore(openai, { REALTIME_TOKEN_TTL: '301' });
@@ -232,12 +235,15 @@ for (const [fault, [status, code, upstreamCode]] of Object.entries(outcomes))
     test(`the upstream's "${fault}" is one clean ${status} ${code}, with its code in the log`, async () => {
         openai.reset();
         openai.fail(fault);
-        const response = await ask();
+        const id = `unlucky-${fault}`;
+        const response = await ask({ token: server.token(id) });
         const { traceId, error } = response.json();
         assert.deepEqual([response.status, error.code], [status, code], response.text);
         const line = await server.line((one) => one.event === 'upstream.fetch' && one.traceId === traceId);
         assert.equal(line.upstreamCode, upstreamCode);
         assert.match(line.upstreamRequestId, /^(req_[0-9a-f]{32})?$/);
+        assertNothingRemains(server);
+        assert.equal(spent(server, `user:${id}`), '');
         openai.reset();
         await mint(); // and it is over as soon as the fault is
     });
@@ -261,6 +267,54 @@ test('an upstream that does not answer is a 504 in time', async () => {
     const response = await ask({}, impatient);
     assert.deepEqual([response.status, response.json().error.code], [504, 'upstream_timeout']);
     openai.reset();
+    assertNothingRemains(impatient);
+    assert.equal(sql(impatient, 'SELECT count(*) FROM usage'), '0');
+});
+
+test('a secret counts for a turn and REALTIME_TOKEN_SPEND seconds, until the budget is used up', async () => {
+    const id = `user-${randomUUID()}`, token = impatient.token(id);
+    for (const total of ['1|90', '2|180']) {
+        await mint({ token }, impatient);
+        assert.equal(spent(impatient, `user:${id}`), total);
+    }
+    openai.reset();
+    const refused = await ask({ token }, impatient);
+    assert.deepEqual([refused.status, refused.json().error.code], [429, 'budget_exceeded']);
+    assert.match(refused.json().error.message, /^The budget of seconds for today is used up/);
+    assert.ok(Number(refused.header('retry-after')) > 0);
+    assert.equal(openai.requests.length, 0);
+    assertNothingRemains(impatient);
+});
+
+test('a browser that goes away leaves nothing reserved', async () => {
+    openai.reset();
+    openai.delaysMs = { client_secrets: 300 };
+    const id = `user-${randomUUID()}`, control = new AbortController();
+    const gone = fetch(`${server.base}/api/realtime/token`, {
+        method: 'POST', body: '{}', signal: control.signal,
+        headers: { Origin: origin, 'Content-Type': 'application/json', Authorization: `Bearer ${server.token(id)}` },
+    }).catch(({ name }) => name);
+    await eventually('the API is asked', () => openai.asked('client_secrets').length === 1);
+    control.abort();
+    assert.equal(await gone, 'AbortError');
+    await eventually('it is settled', () => spent(server, `user:${id}`) === '1|60'); // it was made
+    await nothingRemains(server);
+    openai.reset();
+});
+
+test("the session's id names a conversation that takes the session's transcript", async () => {
+    const token = server.token(`user-${randomUUID()}`);
+    const { session: { id } } = await mint({ token });
+    const made = await server.post('/api/sessions', { token, origin, body: { id, kind: 'realtime' } });
+    assert.equal(made.status, 201, made.text);
+    const said = [{ id: 'item_1', role: 'user', text: '' },
+                  { id: 'item_2', role: 'assistant', text: 'We are open.', previousItemId: 'item_1', interrupted: true }];
+    const late = [{ id: 'item_1', role: 'user', text: 'Are you open?' }]; // its transcription comes last
+    for (const items of [said, late])
+        assert.equal((await server.post(`/api/sessions/${id}/transcript`, { token, origin, body: { items } })).status, 200);
+    const { items } = (await server.call(`/api/sessions/${id}/transcript`, { token, origin })).json();
+    assert.deepEqual(items.map(({ id: item, text, interrupted }) => [item, text, interrupted]),
+                     [['item_1', 'Are you open?', false], ['item_2', 'We are open.', true]]);
 });
 
 test('an upstream that is busy for a moment is asked again', async () => {

@@ -8,6 +8,7 @@ import { startElevenlabs } from '../upstreams/elevenlabs.mjs';
 import { startOpenai } from '../upstreams/openai.mjs';
 import { eventually } from './support/poll.mjs';
 import { processesOf } from './support/processes.mjs';
+import { assertNothingRemains, nothingRemains, spent, sql } from './support/remains.mjs';
 import { ends, serve } from './support/server.mjs';
 import { clauses, events, form, leftovers, record, target } from './support/voice.mjs';
 
@@ -29,7 +30,15 @@ openai.transcript = () => 'Are you open on Monday?';
 const ask = (headers = {}, on = server, signal = undefined, body = form(record('hello'))) => fetch(on.base + target, {
     method: 'POST', body, signal, headers: { Authorization: `Bearer ${on.token('caller')}`, Origin: origin, Connection: 'close', ...headers } });
 
-const nothingLeft = () => assert.deepEqual([...leftovers(server), ...leftovers(spoken)], []);
+const nothingLeft = () => [server, spoken].forEach(assertNothingRemains);
+
+/** A turn of a user of its own in a conversation of the same name; the answer. */
+const askIn = (id, headers = {}, signal = undefined) => ask(
+    { Authorization: `Bearer ${server.token(id)}`, ...headers }, server, signal, form(record('hello'), { sessionId: id }));
+
+/** What was kept of that conversation: "role|interrupted" lines. */
+const kept = (id) => sql(server, `SELECT i.role, i.interrupted FROM transcript_items i
+    JOIN sessions s ON s.key = i.session WHERE s.id = '${id}' ORDER BY i.place`);
 
 test('a turn is heard, thought and spoken by the API', async () => {
     openai.reset();
@@ -81,19 +90,25 @@ for (const route of ['transcriptions', 'chat', 'speech'])
         test(`${route} that fails by ${fault} is ${status} ${code}`, async () => {
             openai.reset();
             openai.fail(fault, { route });
-            const response = await ask();
+            const id = `${route}-${fault}`;
+            const response = await askIn(id);
             const body = await response.json();
             assert.equal(response.status, status, JSON.stringify(body).slice(0, 300));
             assert.equal(body.error.code, code);
             assert.doesNotMatch(JSON.stringify(body), /API key|model has been/);
             nothingLeft();
+            // Paid for is what was done: to be heard, and an answer that nobody spoke.
+            assert.equal(spent(server, `user:${id}`),
+                         { transcriptions: '', chat: '0|1', speech: '1|1' }[route]);
+            assert.equal(kept(id), route === 'speech' ? 'user|0\nassistant|1' : '');
         });
 
 for (const [route, fault] of [['chat', 'stream_cut'], ['chat', 'stream_error'], ['speech', 'stream_cut']])
     test(`${fault} of ${route} in mid-stream is one error event at the end`, async () => {
         openai.reset();
         openai.fail(fault, { route });
-        const response = await ask({ Accept: 'text/event-stream' });
+        const id = `${route}-${fault}`;
+        const response = await askIn(id, { Accept: 'text/event-stream' });
         assert.equal(response.status, 200);
         const list = events(await response.text());
         assert.equal(list[0].event, 'transcript');
@@ -102,6 +117,8 @@ for (const [route, fault] of [['chat', 'stream_cut'], ['chat', 'stream_error'], 
         assert.equal(list.at(-1).data.error.code, 'upstream_error');
         assert.match(list.at(-1).data.traceId, /^[0-9a-f]{32}$/);
         nothingLeft();
+        assert.equal(spent(server, `user:${id}`), '1|1');
+        assert.equal(kept(id), 'user|0\nassistant|1');
     });
 
 test('an error behind the pings of a long silence is one error event', async () => {
@@ -161,18 +178,19 @@ test('a client that goes away ends the work upstream at once', async () => {
     openai.delaysMs = { chat_token: 50 };
     openai.reply = () => 'And so on. '.repeat(100);
     const controller = new AbortController();
-    const response = await ask({ Accept: 'text/event-stream', Authorization: `Bearer ${server.token('leaver')}` }, server, controller.signal);
+    const response = await askIn('gone', { Accept: 'text/event-stream' }, controller.signal);
     const reader = response.body.getReader();
-    for (let read = ''; !read.includes('event: delta');) read += Buffer.from((await reader.read()).value);
+    let read = '';
+    while (!read.includes('event: delta')) read += Buffer.from((await reader.read()).value).toString();
     controller.abort();
     await eventually('the turn ends', () => server.lines().some(({ event }) => event === 'voice.client_gone'));
     await eventually('the work ends', () => [...openai.sockets].every((socket) => socket.destroyed || !socket._httpMessage));
     openai.reply = () => 'Good.';
-    const usage = () => server.run('usage', '--json').trim().split('\n').map((line) => JSON.parse(line));
-    const leaver = await eventually('the turn is settled', () => usage().find(({ owner }) => owner === 'user:leaver'));
-    assert.deepEqual(leaver.reserved, { turns: 0, seconds: 0, tokens: 0 });
-    assert.ok(leaver.spent.tokens > 100, `${leaver.spent.tokens} tokens: a prompt was read and words were written`);
-    nothingLeft();
+    await nothingRemains(server);
+    assert.equal(spent(server, 'user:gone'), '1|1');
+    const tokens = Number(sql(server, "SELECT tokens FROM usage WHERE owner = 'user:gone'"));
+    assert.ok(tokens > 100, `${tokens} tokens: a prompt was read and words were written`);
+    assert.equal(kept('gone'), 'user|0\nassistant|1');
 });
 
 ends(server, spoken);

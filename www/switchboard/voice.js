@@ -182,6 +182,15 @@ export class Player extends EventTarget {
 }
 
 /**
+ * An id for a new conversation: turns and transcripts under one sessionId belong together.
+ * @returns {string}
+ */
+export function newSessionId() {
+    const random = crypto.getRandomValues(new Uint8Array(16)); // randomUUID() is not for plain http
+    return `web_${Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+}
+
+/**
  * @typedef {object} VoiceResult what `done` says
  * @property {string} reply
  * @property {string} format the audio's media type
@@ -194,7 +203,7 @@ export class Player extends EventTarget {
  * @typedef {object} VoiceTurn
  * @property {Blob} [audio] what was said; or
  * @property {string} [text] what was typed
- * @property {string} [sessionId]
+ * @property {string} [sessionId] of the conversation: what was said before in it is known
  * @property {string} [language] ISO 639, such as en
  * @property {Player} [player] speaks the answer; is silenced when signal aborts
  * @property {AbortSignal} [signal] ends the turn at once; the promise rejects with its reason

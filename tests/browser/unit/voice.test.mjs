@@ -1,9 +1,12 @@
 // A voice turn without a browser: what is sent, and which callback gets what.
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import test from 'node:test';
 import { load } from '../support/www.mjs';
 
-const { Player, Switchboard } = await load('switchboard.js');
+globalThis.crypto ??= webcrypto; // which Node.js 18 has not as a global
+
+const { Player, Switchboard, newSessionId } = await load('switchboard.js');
 
 const event = (type, data) => `event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
 const PIECE = { clause: 0, format: 'audio/wav', data: 'AAAA', last: true };
@@ -38,6 +41,12 @@ test('what is typed goes as JSON, and asks for events', async () => {
     const { url, method, body, headers } = await take(event('done', DONE), { text: 'hi', sessionId: 's1' });
     assert.deepEqual([url, method, JSON.parse(body)], ['/api/voice-chat', 'POST', { text: 'hi', sessionId: 's1' }]);
     assert.equal(headers.Accept, 'text/event-stream');
+});
+
+test('a conversation is named as the server names things, and no two alike', () => {
+    const ids = [...Array(100)].map(newSessionId);
+    ids.forEach((id) => assert.match(id, /^web_[0-9a-f]{32}$/));
+    assert.equal(new Set(ids).size, 100);
 });
 
 test('what is said goes as a form, with its type', async () => {

@@ -19,17 +19,29 @@ function table() {
     });
 }
 
-/** What lives of directory, as ["pid started", ...]. */
-export function processesOf(directory) {
-    const all = table();
+/** What lives of directory, by pid. */
+function family(all, directory) {
     const found = new Set(all.filter(({ pid }) => read(pid, 'cmdline').includes(`${directory}/`))
         .map(({ pid }) => pid));
     for (let size = 0; size !== found.size;) {
         size = found.size;
         for (const { pid, parent } of all) if (found.has(parent)) found.add(pid);
     }
+    return found;
+}
+
+/** What lives of directory, as ["pid started", ...]. */
+export function processesOf(directory) {
+    const all = table();
+    const found = family(all, directory);
     return all.filter(({ pid }) => found.has(pid) && pid !== process.pid)
         .map(({ pid, started }) => `${pid} ${started}`);
+}
+
+/** The names of the programs that hear and speak, and run for an endpoint of directory. */
+export function programsOf(directory) {
+    const names = [...family(table(), directory)].map((pid) => read(pid, 'comm').trim());
+    return names.filter((name) => /^(setpriv|prlimit|ffmpeg|flite|pocketsphinx)/.test(name));
 }
 
 /** Those of list that still live. */

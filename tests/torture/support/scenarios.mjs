@@ -10,7 +10,7 @@ import { checkout, makeSite, token } from '../../http/robust/support/site.mjs';
 const ORIGIN = 'https://app.example';
 const LIMITS = ['CALLS_JOIN', 'CALLS_END', 'SESSIONS', 'TRANSCRIPT', 'THREADS', 'VISITOR', 'REALTIME_TOKEN'];
 
-// A site with all that the scenarios need. Limits would refuse what comes this fast.
+// A site with all that the scenarios need. Limits and budgets would refuse what comes this fast.
 export async function makeTorturedSite() {
     const openai = await startOpenai({ tls: false });
     return makeSite({
@@ -19,6 +19,7 @@ export async function makeTorturedSite() {
         RECEPTIONIST_FILE: path.join(checkout, 'etc/receptionist.json'),
         OPENAI_API_KEY: openai.key,
         OPENAI_BASE_URL: openai.url,
+        BUDGET_USER_TURNS: '0', BUDGET_USER_SECONDS: '0',
         ...Object.fromEntries(LIMITS.map((name) => [`RATE_LIMIT_${name}`, 'off'])),
     });
 }

@@ -5,6 +5,7 @@
 #include "../support/call.h"
 #include "../support/script.h"
 #include "http/cursor.h"
+#include "store/sessions.h"
 
 #define ORIGIN "https://www.example.com"
 
@@ -36,6 +37,10 @@ static void setup_chat(void)
     setup();
     setenv("RATE_LIMIT_MARKETING_CHAT", "off", 1);
     setenv("RECEPTIONIST_FILE", realpath("etc/receptionist.json", file), 1);
+    setenv("APP_ENV", "production", 1);
+    setenv("METRICS_TOKEN", CALL_SECRET, 1);
+    setenv("PRODUCTION_DOMAIN", "www.example.com", 1);
+    setenv("VOICE_THINKING", "local", 1); /* nobody is configured to hear or to speak */
 }
 
 TestSuite(marketing_chat, .init = setup_chat, .fini = teardown);
@@ -245,6 +250,96 @@ Test(marketing_chat, the_quota_of_a_day_is_not_spent_by_what_is_refused)
     const struct call_answer *answer = chat(USER("hi"));
     expect_error(answer, 429, "rate_limited");
     cr_assert_gt(strtol(call_header(answer, "Retry-After"), NULL, 10), 60);
+}
+
+static const struct call_answer *ask(const char *user_id, const char *body)
+{
+    if (site.worker.runtime == NULL)
+        call_site_open(&site, &sb_endpoint);
+    return SEND(.target = "/api/marketing/chat", .body = body, .params = FROM_SITE,
+                .token = user_id == NULL ? NULL : call_token(&site, user_id));
+}
+
+#define QUESTION "{\"role\":\"user\",\"content\":\"where can I park my car\"}"
+#define OF_SESSION(question) "{\"sessionId\":\"s1\",\"messages\":[" question "]}"
+
+Test(marketing_chat, only_who_thinks_need_be_configured)
+{
+    const struct call_answer *answer = ask(NULL, "{\"messages\":[" QUESTION "]}");
+    cr_assert_eq(answer->status, 200, "%s", answer->body);
+    cr_expect_str_eq(call_text(answer, "engine"), "local");
+}
+
+Test(marketing_chat, without_anybody_who_thinks_it_is_misconfigured)
+{
+    unsetenv("VOICE_THINKING");
+    expect_error(ask(NULL, "{\"messages\":[" QUESTION "]}"), 503, "misconfigured");
+    cr_expect(call_file_has(&site, "log/switchboard.log", "\"VOICE_THINKING\""));
+}
+
+Test(marketing_chat, a_turn_is_counted_and_one_from_the_cache_is_not)
+{
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(ask("ada", "{\"messages\":[" QUESTION "]}")->status, 200);
+    cr_expect_eq(call_count(&site, "SELECT turns * 10 + tokens FROM usage"
+                                   " WHERE owner = 'user:ada'"),
+                 10);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM reservations"), 0);
+}
+
+Test(marketing_chat, a_budget_that_is_used_up_is_429_but_not_for_the_cache)
+{
+    setenv("BUDGET_USER_TURNS", "1", 1);
+    cr_assert_eq(ask("ada", "{\"messages\":[" QUESTION "]}")->status, 200);
+    const struct call_answer *answer =
+        ask("ada", "{\"messages\":[{\"role\":\"user\",\"content\":\"when do you open\"}]}");
+    expect_error(answer, 429, "budget_exceeded");
+    cr_expect_not_null(strstr(call_text(answer, "error.message"), "turns"));
+    cr_expect_not_null(call_header(answer, "Retry-After"));
+    cr_expect_eq(ask("ada", "{\"messages\":[" QUESTION "]}")->status, 200);
+}
+
+Test(marketing_chat, a_turn_of_a_session_is_kept_whole_also_from_the_cache)
+{
+    for (int i = 0; i < 2; i++) {
+        const struct call_answer *answer =
+            ask("ada", OF_SESSION("{\"role\":\"assistant\",\"content\":\"Hello\"}," QUESTION));
+        cr_assert_eq(answer->status, 200, "%s", answer->body);
+        cr_expect_str_eq(call_text(answer, "sessionId"), "s1");
+    }
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM sessions WHERE kind = 'chat'"
+                                   " AND owner = 'user:ada' AND id = 's1'"),
+                 1);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM transcript_items WHERE role = 'user'"
+                                   " AND text = 'where can I park my car' AND interrupted = 0"),
+                 2);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM transcript_items WHERE role = 'assistant'"
+                                   " AND text LIKE 'Yes, there is free parking%'"),
+                 2);
+}
+
+Test(marketing_chat, who_has_no_token_has_no_session)
+{
+    const struct call_answer *answer = ask(NULL, OF_SESSION(QUESTION));
+    cr_assert_eq(answer->status, 200, "%s", answer->body);
+    cr_expect_str_eq(call_text(answer, "sessionId"), "s1");
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM sessions"), 0);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM usage WHERE owner LIKE 'address:%'"), 1);
+}
+
+static enum sb_error open_voice_session(struct sb_db_conn *tx, void *context)
+{
+    bool created;
+    struct sb_session session = {.id = "s1", .kind = SB_SESSION_VOICE, .created_at_ms = 1};
+    return sb_sessions_open(tx, context, "user:ada", &session, &created);
+}
+
+Test(marketing_chat, a_session_of_another_kind_is_a_conflict)
+{
+    call_site_open(&site, &sb_endpoint);
+    call_write(&site, open_voice_session, site.memory);
+    expect_error(ask("ada", OF_SESSION(QUESTION)), 409, "conflict");
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM usage"), 0);
 }
 
 /* POST /leads */

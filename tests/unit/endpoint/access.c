@@ -56,6 +56,11 @@ static enum sb_error act(struct sb_request *request, const void *in, void *out)
 }
 
 static const struct sb_route routes[] = {
+    {.methods = SB_GET,
+     .path = "/anyone",
+     .access = SB_ACCESS_ANYONE,
+     .handler = look,
+     .limit = {"test-anyone", 4, DAY}},
     {.methods = SB_GET, .path = "/user", .access = SB_ACCESS_USER, .handler = look},
     {.methods = SB_GET, .path = "/participant", .access = SB_ACCESS_PARTICIPANT, .handler = look},
     {.methods = SB_GET, .path = "/visitor", .access = SB_ACCESS_VISITOR, .handler = look},
@@ -127,12 +132,13 @@ static void expect_error(const struct call_answer *answer, int status, const cha
     cr_assert_str_eq(call_text(answer, "error.code"), code, "%s", answer->body);
 }
 
-Test(access, every_kind_has_a_rule_and_none_takes_the_anonymous)
+Test(access, every_kind_has_a_rule_and_one_of_them_takes_the_anonymous)
 {
     for (int access = SB_ACCESS__UNSET + 1; access < SB_ACCESS__MAX; access++) {
         const struct sb_access_rule *rule = sb_access_rule((enum sb_access)access);
         cr_assert_not_null(rule->security, "%d", access);
-        cr_assert_eq(rule->principals & 1u << SB_PRINCIPAL_ANONYMOUS, 0, "%d", access);
+        cr_assert_eq((rule->principals & 1u << SB_PRINCIPAL_ANONYMOUS) != 0,
+                     access == SB_ACCESS_ANYONE, "%d", access);
         cr_assert_eq(rule->roles != 0, rule->refusal != NULL, "%d", access);
     }
 }
@@ -142,7 +148,8 @@ Test(access, openapi_names_the_schemes_and_roles)
     static const struct {
         enum sb_access access;
         const char *security;
-    } rows[] = {{SB_ACCESS_VISITOR, "[{\"bearer\":[]},{\"visitor\":[]}]"},
+    } rows[] = {{SB_ACCESS_ANYONE, "[{},{\"bearer\":[]},{\"visitor\":[]}]"},
+                {SB_ACCESS_VISITOR, "[{\"bearer\":[]},{\"visitor\":[]}]"},
                 {SB_ACCESS_STAFF, "[{\"bearer\":[\"staff\"]}]"},
                 {SB_ACCESS_SERVICE, "[{\"bearer\":[\"service\"]}]"}};
     for (size_t i = 0; i < SB_COUNT(rows); i++)
@@ -153,18 +160,19 @@ Test(access, each_route_takes_its_own_kinds_of_token_alone)
 {
     static const struct {
         const char *target;
-        int user, staff, service, ticket, visitor;
+        int nobody, user, staff, service, ticket, visitor;
     } rows[] = {
-        {"/api/test/user", 200, 200, 200, 401, 401},
-        {"/api/test/participant", 200, 200, 200, 200, 401},
-        {"/api/test/visitor", 200, 200, 200, 401, 200},
-        {"/api/test/staff", 403, 200, 403, 401, 401},
-        {"/api/test/service", 403, 403, 200, 401, 401},
+        {"/api/test/anyone", 200, 200, 200, 200, 401, 200},
+        {"/api/test/user", 401, 200, 200, 200, 401, 401},
+        {"/api/test/participant", 401, 200, 200, 200, 200, 401},
+        {"/api/test/visitor", 401, 200, 200, 200, 401, 200},
+        {"/api/test/staff", 401, 403, 200, 403, 401, 401},
+        {"/api/test/service", 401, 403, 403, 200, 401, 401},
     };
     const char *tickets = ticket(), *guest = visitor("visitor_1");
     for (size_t i = 0; i < SB_COUNT(rows); i++) {
         const char *target = rows[i].target;
-        cr_assert_eq(get(target, NULL)->status, 401, "%s", target);
+        cr_assert_eq(get(target, NULL)->status, rows[i].nobody, "%s", target);
         cr_assert_eq(get(target, call_token(&site, "ann"))->status, rows[i].user, "%s", target);
         cr_assert_eq(get(target, call_token_as(&site, "sam", "staff"))->status, rows[i].staff, "%s",
                      target);
@@ -222,7 +230,25 @@ Test(access, a_visitor_from_another_origin_is_refused)
     cr_assert_eq(seen.calls, 0);
 }
 
+Test(access, whoever_may_come_without_a_token_may_not_with_a_bad_one)
+{
+    expect_error(get("/api/test/anyone", "not.a.token"), 401, "unauthenticated");
+    cr_assert_eq(seen.calls, 0);
+    cr_assert_eq(get("/api/test/anyone", NULL)->status, 200);
+    cr_assert_eq(seen.kind, SB_PRINCIPAL_ANONYMOUS);
+    cr_assert_eq(get("/api/test/anyone", call_token(&site, "ann"))->status, 200);
+    cr_assert_str_eq(seen.user_id, "ann");
+}
+
 /* Limits */
+
+Test(access, who_has_no_token_is_charged_by_address_and_once)
+{
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(get("/api/test/anyone", NULL)->status, 200);
+    expect_error(get("/api/test/anyone", NULL), 429, "rate_limited");
+    cr_assert_eq(get("/api/test/anyone", call_token(&site, "ann"))->status, 200);
+}
 
 static const struct call_answer *limited(const char *token, const char *address)
 {

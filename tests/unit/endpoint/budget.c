@@ -12,26 +12,41 @@
 #define ORIGIN "https://www.example.com"
 
 struct input {
-    int64_t turns, seconds, tokens;
+    int64_t turns, seconds, tokens, least;
+    const char *id;
     bool settle;
+};
+
+struct output {
+    const char *id;
+    int64_t seconds;
 };
 static const struct sb_field input_fields[] = {SB_INT(struct input, turns, "turns", 0, 1000, 0),
                                                SB_INT(struct input, seconds, "seconds", 0, 1000, 0),
                                                SB_INT(struct input, tokens, "tokens", 0, 9999, 0),
+                                               SB_INT(struct input, least, "least", 0, 1000, 0),
+                                               SB_ID(struct input, id, "id", 0),
                                                SB_BOOL(struct input, settle, "settle", 0),
                                                SB_FIELDS_END};
+
+static const struct sb_field output_fields[] = {
+    SB_ID(struct output, id, "id", SB_REQUIRED),
+    SB_INT(struct output, seconds, "seconds", 0, 1000, SB_REQUIRED), SB_FIELDS_END};
 
 /* Reserves what the query says, and settles for half of it. */
 static enum sb_error spend(struct sb_request *request, const void *in, void *out)
 {
-    (void)out;
     const struct input *input = in;
     struct sb_budget_hold hold;
-    const struct sb_spend most = {input->turns, input->seconds, input->tokens};
+    const struct sb_budget_ask ask = {.most = {input->turns, input->seconds, input->tokens},
+                                      .seconds_least = input->least,
+                                      .timeout_ms = 60000,
+                                      .id = input->id};
     const struct sb_spend real = {input->turns / 2, input->seconds / 2, input->tokens / 2};
-    enum sb_error error = sb_request_reserve(request, &most, 60000, &hold);
+    enum sb_error error = sb_request_reserve(request, &ask, &hold);
     if (error == SB_OK && input->settle)
         error = sb_request_settle(request, &hold, &real);
+    *(struct output *)out = (struct output){sb_arena_strdup(request->arena, hold.id), hold.seconds};
     return error;
 }
 
@@ -40,8 +55,9 @@ static const struct sb_endpoint endpoint = {
     .routes = (const struct sb_route[]){{.methods = SB_GET,
                                          .path = "",
                                          .handler = spend,
-                                         .access = SB_ACCESS_VISITOR,
-                                         SB_INPUT(struct input, input_fields)},
+                                         .access = SB_ACCESS_ANYONE,
+                                         SB_INPUT(struct input, input_fields),
+                                         SB_OUTPUT(struct output, output_fields)},
                                         {.handler = NULL}},
     .needs = SB_NEEDS_DB};
 
@@ -170,5 +186,43 @@ Test(budget, a_visitor_has_the_budget_of_visitors)
     cr_assert_eq(get(visitor(), "turns=3")->status, 429);
     cr_assert_eq(get(visitor(), "turns=2")->status, 200);
     cr_assert_eq(call_count(&site, "SELECT count(*) FROM reservations WHERE owner = 'visitor:v1'"),
+                 1);
+}
+
+Test(budget, what_is_left_will_do_where_that_is_enough)
+{
+    const char *ada = call_token(&site, "ada");
+    cr_assert_eq(call_number(get(ada, "seconds=70&least=30"), "seconds"), 70);
+    cr_assert_eq(call_number(get(ada, "seconds=70&least=30"), "seconds"), 30);
+    cr_assert_eq(get(ada, "seconds=70&least=30")->status, 429);
+    cr_assert_eq(call_count(&site, "SELECT sum(seconds) FROM reservations"), 100);
+}
+
+Test(budget, a_reservation_has_the_id_it_is_given)
+{
+    const struct call_answer *answer = get(call_token(&site, "ada"), "turns=1&id=rtcall_1");
+    cr_assert_str_eq(call_text(answer, "id"), "rtcall_1");
+    cr_assert_eq(call_count(&site, "SELECT count(*) FROM reservations WHERE id = 'rtcall_1'"), 1);
+}
+
+static const struct call_answer *get_from(const char *address, const char *query)
+{
+    return call_send(&site,
+                     &(struct call){.target = sb_arena_printf(site.memory, "/api/test?%s", query),
+                                    .params = CALL_PARAMS("HTTP_ORIGIN=" ORIGIN, address)});
+}
+
+Test(budget, who_has_no_token_shares_the_budget_of_a_visitor_with_its_address)
+{
+    cr_assert_eq(get_from("REMOTE_ADDR=2001:db8::1", "turns=2")->status, 200);
+    cr_assert_eq(get_from("REMOTE_ADDR=2001:db8::2", "turns=1")->status, 429, "the same /64");
+    cr_assert_eq(get_from("REMOTE_ADDR=2001:db8:0:1::1", "turns=2")->status, 200);
+}
+
+Test(budget, an_address_is_not_stored)
+{
+    cr_assert_eq(get_from("REMOTE_ADDR=203.0.113.7", "turns=2&settle=true")->status, 200);
+    cr_assert_eq(call_count(&site, "SELECT count(*) FROM usage WHERE owner GLOB 'address:*'"
+                                   " AND length(owner) = 40 AND owner NOT LIKE '%113%'"),
                  1);
 }

@@ -15,7 +15,7 @@ static enum sb_error take_turn(struct sb_request *request, const void *in, void 
 {
     (void)in, (void)out;
     struct sb_voice_session session;
-    enum sb_error error = sb_voice_session_open(request, session_id, &session);
+    enum sb_error error = sb_voice_session_open(request, SB_SESSION_VOICE, session_id, &session);
     was_open = error == SB_OK;
     if (error == SB_OK && turn != NULL)
         turn(request, &session);

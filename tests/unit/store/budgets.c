@@ -25,7 +25,7 @@ struct reserve {
     struct sb_reservation reservation;
     struct sb_spend limit;
     int64_t site_tokens_max;
-    enum sb_budget exceeded;
+    struct sb_reserved reserved;
 };
 
 struct settle {
@@ -38,7 +38,7 @@ static enum sb_error reserve_in(struct sb_db_conn *tx, void *context)
 {
     struct reserve *work = context;
     return sb_budget_reserve(tx, &work->reservation, &work->limit, work->site_tokens_max,
-                             &work->exceeded);
+                             &work->reserved);
 }
 
 static enum sb_error settle_in(struct sb_db_conn *tx, void *context)
@@ -65,7 +65,11 @@ static const struct sb_spend limit = {10, 100, 1000};
 static enum sb_error reserve_at(const char *id, const char *owner, struct sb_spend spend,
                                 int64_t at_ms, struct reserve *work)
 {
-    work->reservation = (struct sb_reservation){id, owner, spend, at_ms, at_ms + 60000};
+    work->reservation.id = id;
+    work->reservation.owner = owner;
+    work->reservation.spend = spend;
+    work->reservation.now_ms = at_ms;
+    work->reservation.deadline_ms = at_ms + 60000;
     return sb_db_write(store.db, reserve_in, work, SB_DB_WRITE_DEADLINE_MS);
 }
 
@@ -108,11 +112,11 @@ Test(budgets, the_one_that_is_exceeded_is_named)
                 {{0, 101, 0}, SB_BUDGET_SECONDS, "seconds"},
                 {{0, 0, 1001}, SB_BUDGET_TOKENS, "tokens"}};
     for (size_t i = 0; i < SB_COUNT(rows); i++) {
-        struct reserve work = {.limit = limit, .exceeded = SB_BUDGET__MAX};
+        struct reserve work = {.limit = limit, .reserved = {.exceeded = SB_BUDGET__MAX}};
         cr_assert_eq(reserve_at("a", "user:ada", rows[i].spend, now_ms, &work),
                      SB_E_BUDGET_EXCEEDED);
-        cr_assert_eq(work.exceeded, rows[i].exceeded);
-        cr_assert_str_eq(sb_budget_names[work.exceeded], rows[i].name);
+        cr_assert_eq(work.reserved.exceeded, rows[i].exceeded);
+        cr_assert_str_eq(sb_budget_names[work.reserved.exceeded], rows[i].name);
     }
     cr_assert_eq(store_number(&store, "SELECT count(*) FROM reservations"), 0);
 }
@@ -222,7 +226,7 @@ Test(budgets, the_site_has_a_budget_of_tokens_over_all_owners)
     cr_assert_eq(reserve_at("b", "user:bob", SPEND(0, 0, 500), now_ms, &work), SB_OK);
     cr_assert_eq(reserve_at("c", "visitor:v", SPEND(0, 0, 301), now_ms, &work),
                  SB_E_BUDGET_EXCEEDED);
-    cr_assert_eq(work.exceeded, SB_BUDGET_SITE_TOKENS);
+    cr_assert_eq(work.reserved.exceeded, SB_BUDGET_SITE_TOKENS);
     cr_assert_eq(reserve_at("d", "visitor:v", SPEND(0, 0, 300), now_ms, &work), SB_OK);
     cr_assert_eq(reserve_at("e", "visitor:w", SPEND(0, 0, 801), now_ms + 60000, &work),
                  SB_E_BUDGET_EXCEEDED);
@@ -266,4 +270,27 @@ Test(budgets, old_usage_is_removed)
     work.now_ms += day_ms;
     store_write(&store, expire_usage_in, &work);
     cr_assert_eq(work.removed, 2);
+}
+
+Test(budgets, fewer_seconds_are_set_aside_where_fewer_will_do)
+{
+    struct reserve work = {.reservation = {.seconds_least = 40}, .limit = limit};
+    cr_assert_eq(reserve_at("a", "user:ada", SPEND(0, 60, 0), now_ms, &work), SB_OK);
+    cr_assert_eq(work.reserved.seconds, 60);
+    cr_assert_eq(reserve_at("b", "user:ada", SPEND(0, 60, 0), now_ms, &work), SB_OK);
+    cr_assert_eq(work.reserved.seconds, 40);
+    cr_assert_eq(store_number(&store, "SELECT seconds FROM reservations WHERE id = 'b'"), 40);
+    settle("b", SPEND(0, 1, 0));
+    cr_assert_eq(reserve_at("c", "user:ada", SPEND(0, 60, 0), now_ms, &work), SB_E_BUDGET_EXCEEDED);
+    cr_assert_eq(work.reserved.exceeded, SB_BUDGET_SECONDS);
+}
+
+Test(budgets, fewer_seconds_are_not_set_aside_where_all_are_left)
+{
+    struct reserve work = {.reservation = {.seconds_least = 1}, .limit = limit};
+    cr_assert_eq(reserve_at("a", "user:ada", SPEND(0, 100, 0), now_ms, &work), SB_OK);
+    cr_assert_eq(work.reserved.seconds, 100);
+    work.limit.seconds = 0;
+    cr_assert_eq(reserve_at("b", "user:ada", SPEND(0, 60, 0), now_ms, &work), SB_OK);
+    cr_assert_eq(work.reserved.seconds, 60);
 }

@@ -353,3 +353,33 @@ Test(persons, every_table_is_thought_of)
                      " 'idempotency', 'probe', 'leads', 'lead_events', 'outbox', 'chat_cache')"),
         0);
 }
+
+static enum sb_error note_scan(const struct sb_db_row *row, void *context)
+{
+    bool *scans = context;
+    *scans |= strncmp(sb_db_row_text(row, 3), "SCAN", 4) == 0;
+    return SB_OK;
+}
+
+/* The migration says why calls, participants and call_events are scanned. */
+Test(persons, what_is_looked_for_has_an_index)
+{
+    static const char *const conditions[] = {"thread_members WHERE user_id = 'x'",
+                                             "realtime_calls WHERE user_id = 'x'",
+                                             "sessions WHERE owner = 'x'",
+                                             "usage WHERE owner = 'x'",
+                                             "reservations WHERE owner = 'x'",
+                                             "idempotency WHERE principal = 'x'",
+                                             "leads WHERE assignee = 'x'",
+                                             "leads WHERE lower(email) = lower('x')",
+                                             "lead_events WHERE user_id = 'x'",
+                                             "lead_events WHERE type = 'assignee' AND before = 'x'",
+                                             "lead_events WHERE type = 'assignee' AND after = 'x'"};
+    for (size_t i = 0; i < SB_COUNT(conditions); i++) {
+        bool scans = false;
+        const char *sql =
+            sb_arena_printf(store.arena, "EXPLAIN QUERY PLAN SELECT * FROM %s", conditions[i]);
+        cr_assert_eq(sb_db_query(store.reader, sql, SB_DB_NO_VALUES, note_scan, &scans), SB_OK);
+        cr_expect_not(scans, "%s", conditions[i]);
+    }
+}

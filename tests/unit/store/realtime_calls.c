@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "../support/store.h"
+#include "store/budgets.h"
 #include "store/users.h"
 
 enum { NOW_MS = 1000000000 };
@@ -203,4 +204,53 @@ Test(realtime_calls, only_calls_that_ended_before_are_removed_in_portions)
     cr_assert_eq(act.removed, 1);
     cr_assert_eq(find("old2", "ada"), SB_OK);
     cr_assert_eq(find("open", "ada"), SB_OK);
+}
+
+/* What is set aside for a call that may last a minute. */
+static enum sb_error reserve_in(struct sb_db_conn *tx, void *context)
+{
+    struct sb_reserved reserved;
+    const struct sb_spend limit = {.seconds = 60};
+    return sb_budget_reserve(tx,
+                             &(struct sb_reservation){.id = context,
+                                                      .owner = "user:ada",
+                                                      .spend = {.turns = 1, .seconds = 60},
+                                                      .now_ms = NOW_MS,
+                                                      .deadline_ms = NOW_MS + 90000},
+                             &limit, 0, &reserved);
+}
+
+static enum sb_error forget_usage(struct sb_db_conn *tx, void *context)
+{
+    (void)context;
+    return sb_db_exec(tx, "DELETE FROM usage", NULL, 0, NULL);
+}
+
+Test(realtime_calls, the_end_of_a_call_settles_for_the_seconds_it_lasted)
+{
+    static const struct {
+        enum sb_realtime_end reason;
+        int64_t ended_at_ms, seconds;
+    } rows[] = {{SB_REALTIME_HANGUP, NOW_MS + 5001, 6},
+                {SB_REALTIME_EXPIRED, NOW_MS + 75000, 75},
+                {SB_REALTIME_GONE, NOW_MS + 5000, 5},
+                {SB_REALTIME_GONE, NOW_MS + 75000, 60}, /* when it had to end at the latest */
+                {SB_REALTIME_HANGUP, NOW_MS - 5000, 0}};
+    for (size_t i = 0; i < SB_COUNT(rows); i++) {
+        char *id = sb_arena_printf(store.arena, "c%zu", i);
+        store_write(&store, reserve_in, id);
+        open_call(id, NOW_MS + 60000);
+        cr_assert_eq(find(id, "ada"), SB_OK);
+        for (int again = 0; again < 2; again++)
+            cr_assert_eq(
+                run(end_in, (struct act){.reason = rows[i].reason, .now_ms = rows[i].ended_at_ms}),
+                SB_OK);
+        cr_expect_eq(store_number(&store, "SELECT sum(turns) FROM usage WHERE owner = 'user:ada'"),
+                     1);
+        cr_expect_eq(
+            store_number(&store, "SELECT sum(seconds) FROM usage WHERE owner = 'user:ada'"),
+            rows[i].seconds, "%zu", i);
+        cr_expect_eq(store_number(&store, "SELECT count(*) FROM reservations"), 0);
+        store_write(&store, forget_usage, NULL);
+    }
 }

@@ -361,6 +361,46 @@ Test(sessions, a_page_has_an_item_however_long)
     free(text);
 }
 
+static enum sb_error fill_in(struct sb_db_conn *tx, void *context)
+{
+    enum sb_error error = SB_OK;
+    for (int i = 0; error == SB_OK && i < SB_SESSIONS_OWNER_MAX; i++) {
+        bool created;
+        struct sb_session session = {.id = sb_arena_printf(store.arena, "s%d", i),
+                                     .kind = SB_SESSION_VOICE,
+                                     .created_at_ms = NOW_MS + i};
+        error = sb_sessions_open(tx, store.arena, context, &session, &created);
+    }
+    return error;
+}
+
+static enum sb_error look_for(const char *owner, const char *id)
+{
+    struct sb_session session;
+    return find(owner, id, &session);
+}
+
+Test(sessions, the_one_that_was_untouched_for_longest_goes_when_there_are_too_many)
+{
+    static char ada[] = "user:ada";
+    const struct sb_item item = {.id = "i", .text = "t"};
+    const struct sb_items_batch batch = {ada, "s0", &item, 1, NOW_MS + SB_SESSIONS_OWNER_MAX};
+    open_at("user:bob", "s1", NOW_MS - 1);
+    store_write(&store, fill_in, ada);
+    store_write(&store, put_in, (void *)&batch);
+    cr_assert_eq(look_for(ada, "s1"), SB_OK, "as many as there can be");
+    open_at(ada, "new", NOW_MS - 2); /* by a clock that went back */
+    cr_assert_eq(look_for(ada, "new"), SB_OK);
+    cr_assert_eq(look_for(ada, "s0"), SB_OK, "an item has touched it");
+    cr_assert_eq(look_for(ada, "s1"), SB_E_NOT_FOUND);
+    cr_assert_eq(look_for(ada, "s2"), SB_OK);
+    cr_assert_eq(look_for("user:bob", "s1"), SB_OK, "of another owner");
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM sessions WHERE owner = 'user:ada'"),
+                 SB_SESSIONS_OWNER_MAX);
+    open_at(ada, "s0", NOW_MS + 5000);
+    cr_assert_eq(look_for(ada, "s2"), SB_OK, "to open it again needs no room");
+}
+
 struct plan {
     bool scans, sorts;
 };

@@ -15,7 +15,7 @@ static const char *reason;
 
 static const char *choose(const struct sb_config *config)
 {
-    return sb_engines_problem(config, &engines, &reason);
+    return sb_engines_problem(config, SB_NEEDS_VOICE, &engines, &reason);
 }
 
 Test(engines, without_a_key_development_uses_the_programs_of_the_machine)
@@ -82,16 +82,16 @@ Test(engines, the_choice_is_logged_where_something_stands_in_its_way)
     struct sb_config config = {.app_env = SB_ENV_PRODUCTION};
     base_dir_make(dir);
     sb_log_open(dir, "test", SB_LOG_INFO);
-    cr_expect_eq(sb_engines_choose(&config, &engines), SB_E_MISCONFIGURED);
+    cr_expect_eq(sb_engines_choose(&config, SB_NEEDS_VOICE, &engines), SB_E_MISCONFIGURED);
     char *path = base_path(dir, "switchboard.log"), *log = base_file_read(path);
     cr_assert_not_null(log);
     cr_expect_not_null(strstr(log, "\"variable\":\"VOICE_HEARING\""), "%s", log);
     cr_expect_not_null(strstr(log, "set OPENAI_API_KEY"), "%s", log);
     config.openai_api_key = "k";
     config.speaking = SB_ENGINE_ELEVENLABS;
-    cr_expect_eq(sb_engines_choose(&config, &engines), SB_E_MISCONFIGURED);
+    cr_expect_eq(sb_engines_choose(&config, SB_NEEDS_VOICE, &engines), SB_E_MISCONFIGURED);
     config.elevenlabs_api_key = "k";
-    cr_expect_eq(sb_engines_choose(&config, &engines), SB_OK);
+    cr_expect_eq(sb_engines_choose(&config, SB_NEEDS_VOICE, &engines), SB_OK);
     cr_expect_eq(engines.speaking, &sb_elevenlabs_speaking);
     free(log);
     free(path);
@@ -118,4 +118,29 @@ Test(engines, each_of_the_three_is_the_one_that_is_named)
         cr_expect_eq(engines.speaking, speakings[speaks]);
         cr_expect_eq(engines.fetches, i > 0, "%zu", i);
     }
+}
+
+Test(engines, what_is_not_asked_for_need_not_be_configured)
+{
+    const struct sb_config config = {.app_env = SB_ENV_PRODUCTION,
+                                     .hearing = SB_ENGINE_OPENAI,
+                                     .thinking = SB_ENGINE_LOCAL,
+                                     .speaking = SB_ENGINE_ELEVENLABS};
+    cr_expect_null(sb_engines_problem(&config, SB_NEEDS_THINKING, &engines, &reason));
+    cr_expect_eq(engines.thinking, &sb_local_thinking);
+    cr_expect_null(engines.hearing);
+    cr_expect_null(engines.speaking);
+    cr_expect_not(engines.fetches);
+    cr_expect_str_eq(sb_engines_problem(&config, SB_NEEDS_SPEAKING, &engines, &reason),
+                     "VOICE_SPEAKING");
+}
+
+Test(engines, one_that_is_asked_for_alone_says_whether_it_fetches)
+{
+    const struct sb_config config = {.openai_api_key = "k", .hearing = SB_ENGINE_LOCAL};
+    cr_expect_null(sb_engines_problem(&config, SB_NEEDS_HEARING, &engines, &reason));
+    cr_expect_not(engines.fetches);
+    cr_expect_null(sb_engines_problem(&config, SB_NEEDS_THINKING, &engines, &reason));
+    cr_expect_eq(engines.thinking, &sb_openai_thinking);
+    cr_expect(engines.fetches);
 }

@@ -33,7 +33,7 @@ export const faults = {
     refused: (request, response) => response.socket.destroy(),
     oversized: (request, response) => send(response, 200, json, `{"padding":"${'x'.repeat(32 << 20)}"}`),
     redirect: (request, response) => send(response, 302, { location: 'https://elsewhere.example/' }, ''),
-    // In the middle of a stream, behind its first event (the routes that stream look for it).
+    // In the middle of a stream (the routes that stream look for it).
     stream_error: null,
     stream_cut: null,
 };

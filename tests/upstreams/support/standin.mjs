@@ -150,10 +150,11 @@ export const reply = (value, status = 200, headers = {}) => ({ response }) => {
  * between them. */
 export const stream = (events, pauseMs = 0) => async ({ response, fault }) => {
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
+    const middle = Math.ceil(events.length / 2);
     for (const [index, event] of events.entries()) {
         if (index > 0) await pause(pauseMs);
-        if (index === 1 && fault === 'stream_cut') return response.socket.destroy();
-        if (index === 1 && fault === 'stream_error') {
+        if (index === middle && fault === 'stream_cut') return response.socket.destroy();
+        if (index === middle && fault === 'stream_error') {
             const error = { message: 'The server had an error.', type: 'server_error', param: null, code: null };
             return response.end(`data: ${JSON.stringify({ error })}\n\n`);
         }

@@ -213,3 +213,51 @@ Test(realtime_calls, failing_calls_leave_no_row)
     cr_assert_eq(post("/api/realtime/calls", "ada", OFFER)->status, 502);
     cr_assert_eq(rows("true"), 0);
 }
+
+#define RESERVED "SELECT sum(turns * 10000 + seconds) FROM reservations WHERE id LIKE 'rtcall_%'"
+
+Test(realtime_calls, a_call_sets_its_seconds_aside_until_it_ends)
+{
+    open_site(&opened, &ended, NULL);
+    const char *id = call_text(open_call(), "call.id");
+    cr_expect_eq(call_count(&site, RESERVED), 11800);
+    cr_expect_eq(call_count(&site, "SELECT r.deadline > c.expires_at FROM reservations r"
+                                   " JOIN realtime_calls c ON c.id = r.id"),
+                 1);
+    cr_assert_eq(hang_up("ada", id)->status, 200);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM reservations"), 0);
+    cr_expect_eq(call_count(&site, "SELECT turns FROM usage WHERE owner = 'user:ada'"), 1);
+    cr_expect_lt(call_count(&site, "SELECT seconds FROM usage WHERE owner = 'user:ada'"), 60);
+}
+
+Test(realtime_calls, a_call_is_as_short_as_the_budget_has_left)
+{
+    setenv("BUDGET_USER_SECONDS", "1900", 1);
+    open_site(&opened,
+              &(struct script_answer){201,
+                                      "Content-Type: application/sdp\r\n"
+                                      "Location: /v1/realtime/calls/rtc_8\r\n",
+                                      "v=0\r\nanswer\r\n"},
+              NULL);
+    open_call();
+    cr_expect_eq(call_number(open_call(), "maxSessionSeconds"), 100);
+    cr_expect_eq(rows("expires_at = started_at + 100000"), 1);
+    cr_expect_eq(call_count(&site, RESERVED), 21900);
+    const struct call_answer *answer = post("/api/realtime/calls", "ada", OFFER);
+    cr_assert_eq(answer->status, 429, "%s", answer->body);
+    cr_expect_str_eq(call_text(answer, "error.code"), "budget_exceeded");
+    cr_expect_not_null(strstr(call_text(answer, "error.message"), "seconds"));
+    script_stop(&api);
+    cr_expect_eq(api.request_count, 2, "the API is not asked");
+}
+
+Test(realtime_calls, a_call_that_could_not_be_opened_or_recorded_costs_nothing)
+{
+    open_site(&opened, &opened, &ended);
+    open_call();
+    cr_assert_eq(post("/api/realtime/calls", "ada", OFFER)->status, 502, "recorded");
+    script_stop(&api);
+    cr_assert_eq(post("/api/realtime/calls", "ada", OFFER)->status, 502, "opened");
+    cr_expect_eq(call_count(&site, RESERVED), 11800, "the first one alone");
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM usage"), 0);
+}

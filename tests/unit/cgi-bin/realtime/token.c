@@ -189,3 +189,33 @@ Test(realtime_token, twenty_in_a_quarter_of_an_hour_are_enough)
     const struct call_answer *answer = ask("ada", ORIGIN, "{\"voice\":\"nobody\"}");
     cr_assert_str_eq(call_header(answer, "RateLimit-Policy"), "\"realtime-token\";q=20;w=900");
 }
+
+Test(realtime_token, a_secret_counts_for_a_turn_and_a_flat_rate)
+{
+    setenv("REALTIME_TOKEN_SPEND", "90", 1);
+    open_good_site();
+    cr_assert_eq(ask("ada", ORIGIN, NULL)->status, 200);
+    cr_expect_eq(call_count(&site, "SELECT turns * 1000 + seconds FROM usage"
+                                   " WHERE owner = 'user:ada'"),
+                 1090);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM reservations"), 0);
+}
+
+Test(realtime_token, a_budget_that_is_used_up_is_429_and_the_api_is_not_asked)
+{
+    setenv("BUDGET_USER_SECONDS", "59", 1);
+    open_good_site();
+    const struct call_answer *answer = ask("ada", ORIGIN, NULL);
+    cr_assert_eq(answer->status, 429, "%s", answer->body);
+    cr_expect_str_eq(call_text(answer, "error.code"), "budget_exceeded");
+    cr_expect_not_null(strstr(call_text(answer, "error.message"), "seconds"));
+    assert_nothing_was_asked();
+}
+
+Test(realtime_token, a_secret_that_was_not_had_costs_nothing)
+{
+    open_site(401, "{}");
+    cr_assert_eq(ask("ada", ORIGIN, NULL)->status, 502);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM usage"), 0);
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM reservations"), 0);
+}
