@@ -26,7 +26,11 @@
 enum {
     LISTEN_FD = 0,
     PEER_TIMEOUT_S = 30,
+#ifdef __SANITIZE_THREAD__ /* which keeps its own on it */
+    STACK_SIZE = 2 * 1024 * 1024,
+#else
     STACK_SIZE = 256 * 1024,
+#endif
     GUARD_SIZE = 4096,
     ACCEPT_WAIT_MS = 250, /* then an idle worker looks whether it is to stop */
     IDLE_WAITS = 20,      /* so many of these, and it is one too many */
