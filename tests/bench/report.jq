@@ -28,6 +28,7 @@ def spoken: (map(select(.what == "turn")) | group_by(.who) | map({key: .[0].who,
       def one($what): map(select(.what == $what))[0];
       {delays: one("delays"), load: one("load").load,
        turns: ($turns | map_values(columns)),
+       gaps_us: ($turns | map_values(map(.gaps_us) | transpose | map(median | round))),
        first: (map(select(.what == "first")) | map({key: .who, value: .over_us}) | from_entries),
        sooner: {ttfa: ratio($turns.sequence; $turns.ours; .ttfa_us),
                 all: ratio($turns.sequence; $turns.ours; .all_us)},

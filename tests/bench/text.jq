@@ -68,6 +68,9 @@ def voice: .voice as $voice | $voice.turns as $turns
       ([["ms", "first audio", "stand-in", "over it", "over it, cold", "all audio"],
         turn("Switchboard, WAV"; "ours"), turn("Switchboard, WebM"; "webm"),
         turn("in sequence, straight"; "sequence")] | table), "",
+      ([["of it, median ms", "before hearing", "before thinking", "before speech", "before the client"],
+        (["ours", "Switchboard, WAV"], ["webm", "Switchboard, WebM"], ["sequence", "in sequence, straight"]
+            | . as [$who, $name] | [$name] + ($voice.gaps_us[$who] | map(ms)))] | table), "",
       "Goal, at most 10 ms over it: \(verdict($turns.ours.over_us.median <= 10000)) (WAV); WebM: \(verdict($turns.webm.over_us.median <= 10000)).",
       "Sooner than the turn in sequence (five sentences), first audio: \($voice.sooner.ttfa | span), goal 2x: \(verdict($voice.sooner.ttfa.median >= 2)); all of the audio: \($voice.sooner.all | span).",
       "",

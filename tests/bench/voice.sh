@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # variables of run's
+# shellcheck shell=bash disable=SC2154,SC2016 # variables of run's; jq's in quotes
 # For tests/bench/run: a spoken turn, beside what the provider itself takes of it. Two servers are
 # started for it, one with the provider's stand-in and one with the programs of this machine.
 

@@ -137,15 +137,17 @@ export class Caller {
                  all_us: spoken.pieces.at(-1).us - heard.sentUs };
     }
 
-    /** What the stand-in itself took, from having each request to sending the piece that the next stage
-     * waits for; of the model's answer that is the piece numbered `thought`. */
-    async stages(thought) {
+    /** A turn as the stand-in saw it: what it took itself, from having each request to sending the piece
+     * that the next stage waits for (of the model's answer the one numbered `thought`), and the gaps before,
+     * between and behind, which are ours. */
+    async stages({ sent_us, ttfa_us }, thought) {
         const asked = await this.control('requests');
-        const took = (route, piece) => {
-            const [{ times }] = asked.filter((request) => request.route === route)
-                .sort((a, b) => a.times.receivedUs - b.times.receivedUs);
-            return times.sentUs.at(piece) - times.receivedUs;
-        };
-        return { stt_us: took('transcriptions', 0), thought_us: took('chat', thought), speech_us: took('speech', 0) };
+        const first = (route) => asked.filter((request) => request.route === route).map(({ times }) => times)
+            .sort((a, b) => a.receivedUs - b.receivedUs)[0];
+        const spans = [['transcriptions', 0], ['chat', thought], ['speech', 0]]
+            .map(([route, piece]) => [first(route).receivedUs, first(route).sentUs.at(piece)]);
+        const begins = [...spans.map(([received]) => received), sent_us + ttfa_us];
+        return { ideal_us: spans.reduce((sum, [from, to]) => sum + to - from, 0),
+                 gaps_us: begins.map((begin, at) => begin - (at === 0 ? sent_us : spans[at - 1][1])) };
     }
 }

@@ -30,14 +30,11 @@ const firstClause = deltas(sentences(0)[0]).length + 1;
 /** The least the delays allow, in microseconds, with `pieces` of the model's answer to wait for. */
 const nominal = (pieces) => 1000 * (delays.transcriptions + delays.chat + pieces * delays.chat_token + delays.speech);
 
-const sum = (stages) => stages.stt_us + stages.thought_us + stages.speech_us;
-
 async function round(who, thought, take) {
     await caller.prepare(delays);
     const turn = await take();
-    const stages = await caller.stages(thought);
-    return { who, ttfa_us: turn.ttfa_us, all_us: turn.all_us, ideal_us: sum(stages), over_us: turn.ttfa_us - sum(stages),
-             timings: turn.timings };
+    const stages = await caller.stages(turn, thought);
+    return { who, ttfa_us: turn.ttfa_us, all_us: turn.all_us, over_us: turn.ttfa_us - stages.ideal_us, ...stages };
 }
 
 async function turns() {
