@@ -2,8 +2,6 @@
 # For tests/bench/run: a spoken turn, beside what the provider itself takes of it. Two servers are
 # started for it, one with the provider's stand-in and one with the programs of this machine.
 
-voice_setting() { sed -n "s/^$1=//p" "$work/log/voice-standin.out"; }
-
 # The first has a provider of its own; the last has none, so nothing is left of what names one.
 voice_environments() {
     local name
@@ -27,13 +25,14 @@ start_voice() {
         ffmpeg -nostdin -v error -i "$work/question.wav" -c:a libopus "$work/question.webm" || exit 1
 }
 
-# voice WHAT PORT RECORDING: see voice/measure.mjs.
+# voice WHAT PORT RECORDING: see voice/measure.mjs. A round takes six seconds.
 voice() {
+    local rounds=$((rounds < 5 ? 5 : rounds > 9 ? 9 : rounds))
     say "a spoken turn: $1"
     BENCH_URL=http://127.0.0.1:$2 BENCH_RECORDING=$work/$3 BENCH_TOKENS=$work/tokens \
         BENCH_PROVIDER=$work/log/voice-standin.out ROUNDS=$rounds \
         BENCH_PID=$(cat "$work/run-voice/fcgi/voice-chat.pid") \
-        timeout -k 5 90 node "$bench/voice/measure.mjs" "$1" >>"$results" ||
+        timeout -k 5 120 node "$bench/voice/measure.mjs" "$1" >>"$results" ||
         die "a spoken turn failed; see $work/log"
 }
 
