@@ -284,8 +284,7 @@ bench: deps-bench
 	@ONLY=$(ONLY) tests/bench/run $(BUILD)
 
 # A run whose figures become those of docs/PERFORMANCE.md.
-bench-doc: bench
-	@[ -z "$(ONLY)" ] || { echo "bench-doc takes a whole run, without ONLY" >&2; exit 1; }
+bench-doc: $(if $(ONLY),$(if $(filter bench-doc,$(MAKECMDGOALS)),$(error bench-doc takes a whole run, without ONLY))) bench
 	@tests/bench/document docs/PERFORMANCE.md build/bench/report.md
 
 # --- Installing ----------------------------------------------------------------------------------
