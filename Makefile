@@ -278,12 +278,13 @@ soak: deps-check $(NODE_MODULES)
 	@$(MAKE) all docs
 	@tests/ops/soak/run $(BUILD) $(SERVER) $(MINUTES)
 
+# ONLY=voice measures the spoken turn alone.
 bench: deps-bench
-	@$(MAKE) all $(NODE_MODULES) $(BENCH_MODULES)
-	@tests/bench/run $(BUILD)
+	@$(MAKE) all $(NODE_MODULES) $(if $(ONLY),,$(BENCH_MODULES))
+	@ONLY=$(ONLY) tests/bench/run $(BUILD)
 
 # A run whose figures become those of docs/PERFORMANCE.md.
-bench-doc: bench
+bench-doc: $(if $(ONLY),$(if $(filter bench-doc,$(MAKECMDGOALS)),$(error bench-doc takes a whole run, without ONLY))) bench
 	@tests/bench/document docs/PERFORMANCE.md build/bench/report.md
 
 # --- Installing ----------------------------------------------------------------------------------

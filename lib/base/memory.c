@@ -8,7 +8,7 @@
 
 #include "base/crypto.h"
 
-enum { HEAPS_MAX = 4, SPARE_MAX = 4 };
+enum { HEAPS_MAX = 4, SPARE_MAX = 4, MMAP_THRESHOLD = 128 * 1024 };
 enum { HEADER = 16 }; /* in front of each piece of the reserve: its size */
 
 static _Thread_local bool ran_out;
@@ -28,6 +28,9 @@ static _Thread_local struct {
 void sb_memory_init(void)
 {
     mallopt(M_ARENA_MAX, HEAPS_MAX); /* each keeps what its busiest moment took */
+    /* Its default, which glibc would raise at the first large block that is freed, and from then on
+     * cut such blocks out of the heaps, where holes of their size stay. */
+    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
     json_set_alloc_funcs(sb_memory_library_alloc, sb_memory_library_free);
     sb_crypto_init_memory();
 }

@@ -12,7 +12,7 @@
 #include "http/json.h"
 #include "http/multipart.h"
 
-enum { PIECE = 64 * 1024, FORM_TEXT_MAX = 16 * 1024 };
+enum { PIECE = 16 * 1024, FORM_TEXT_MAX = 16 * 1024 };
 
 struct fields {
     const char *text, *session_id, *language;
@@ -75,10 +75,8 @@ static enum sb_error open_recording(struct sb_request *request, struct sb_voice_
 static enum sb_error read_body(struct sb_request *request,
                                enum sb_error (*take)(void *, const void *, size_t), void *context)
 {
-    char *piece = sb_arena_alloc(request->arena, PIECE);
+    char piece[PIECE];
     size_t got;
-    if (piece == NULL)
-        return SB_E_UNAVAILABLE;
     do {
         enum sb_error error = sb_request_read(request, piece, PIECE, &got);
         if (error == SB_OK && got > 0)

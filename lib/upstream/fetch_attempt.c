@@ -12,7 +12,7 @@
 #include "upstream/fetch_address.h"
 #include "upstream/fetch_internal.h"
 
-enum { BUFFER_SIZE = 16 * 1024, UPSTREAM_NAME_MAX = 24 };
+enum { BUFFER_SIZE = 8 * 1024, UPSTREAM_NAME_MAX = 24 };
 
 /* --- What a request must be --- */
 

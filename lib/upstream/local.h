@@ -23,7 +23,8 @@ struct sb_receptionist;
 /* The receptionist of RECEPTIONIST_FILE, read once in the process; NULL: it cannot be (logged). */
 SB_NONNULL_ALL const struct sb_receptionist *sb_local_receptionist(const struct sb_config *config);
 
-/* Decodes recording by DECODE_COMMAND into the empty file recording->pcm_fd and sets pcm_length.
+/* Decodes recording by DECODE_COMMAND into the empty file recording->pcm_fd and sets pcm_length. A
+ * WAV file of such PCM is copied, its first SB_LOCAL_PCM_MAX bytes of it; no program is started.
  * SB_E_UNSUPPORTED_MEDIA_TYPE: the program could not decode it. SB_E_UPSTREAM_TIMEOUT,
  * SB_E_MISCONFIGURED, SB_E_UNAVAILABLE (also: the client is gone, the disk is full) as ever. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_local_decode(struct sb_voice *voice,

@@ -151,10 +151,11 @@ enum sb_error sb_voice_hear(struct sb_voice *voice, const struct sb_hearing *hea
 
 struct clause {
     struct answer *answer;
-    const char *text;
+    size_t index;
     struct sb_voice_task *task; /* NULL before and after it is spoken */
     struct sb_buf held;         /* audio that waits for the clauses before; on the heap */
     int64_t deadline_us;
+    char text[];
 };
 
 struct answer {
@@ -165,7 +166,7 @@ struct answer {
     struct sb_voice_task *thinking;
     struct sb_clause_cutter cutter;
     struct sb_buf text;
-    struct clause clauses[SB_VOICE_CLAUSES_MAX];
+    struct clause *clauses[SB_VOICE_CLAUSES_MAX];
     size_t count, begun, playing; /* clauses known, sent to speech, played out */
     int64_t started_us;
     bool full;           /* the reply is as long as it may be */
@@ -196,12 +197,13 @@ static bool add_clause(void *context, const char *text, size_t length)
         return true;
     if (answer->count == SB_VOICE_CLAUSES_MAX)
         return fail(answer, SB_E_INTERNAL);
-    char *copy = sb_arena_alloc(answer->voice->arena, length + 1);
-    if (copy == NULL)
+    struct clause *clause = sb_arena_alloc(answer->voice->arena, sizeof *clause + length + 1);
+    if (clause == NULL)
         return fail(answer, SB_E_UNAVAILABLE);
-    memcpy(copy, text, length);
-    struct clause *clause = &answer->clauses[answer->count++];
-    *clause = (struct clause){.answer = answer, .text = copy};
+    memcpy(clause->text, text, length);
+    clause->answer = answer;
+    clause->index = answer->count;
+    answer->clauses[answer->count++] = clause;
     sb_buf_init(&clause->held, NULL, SB_VOICE_CLAUSE_AUDIO_MAX);
     return true;
 }
@@ -245,9 +247,8 @@ static bool take_audio(void *context, const char *data, size_t length)
 {
     struct clause *clause = context;
     struct answer *answer = clause->answer;
-    size_t index = (size_t)(clause - answer->clauses);
-    if (index == answer->playing)
-        return play(answer, index, data, length);
+    if (clause->index == answer->playing)
+        return play(answer, clause->index, data, length);
     sb_buf_add(&clause->held, data, length);
     return sb_buf_ok(&clause->held) || fail(answer, SB_E_UPSTREAM_ERROR);
 }
@@ -256,7 +257,7 @@ static enum sb_error begin_clauses(struct answer *answer)
 {
     const struct sb_voice_engines *engines = answer->engines;
     while (answer->begun < answer->count && answer->begun - answer->playing < SB_VOICE_AHEAD) {
-        struct clause *clause = &answer->clauses[answer->begun];
+        struct clause *clause = answer->clauses[answer->begun];
         clause->deadline_us = sb_clock_mono_us() + engines->stage_ms * 1000;
         enum sb_error error = engines->speaking->start(answer->voice, clause->text, take_audio,
                                                        clause, &clause->task);
@@ -273,7 +274,7 @@ static enum sb_error play_out(struct answer *answer)
     const struct sb_voice_receiver *receiver = answer->receiver;
     while (answer->playing < answer->begun) {
         size_t index = answer->playing;
-        struct clause *clause = &answer->clauses[index];
+        struct clause *clause = answer->clauses[index];
         if (clause->held.length > 0 && !play(answer, index, clause->held.data, clause->held.length))
             return answer->error;
         sb_buf_free(&clause->held);
@@ -323,7 +324,7 @@ static enum sb_error step(struct answer *answer, int64_t thinking_deadline_us)
         deadline_us = thinking_deadline_us;
     }
     for (size_t i = answer->playing; i < answer->begun; i++) {
-        struct clause *clause = &answer->clauses[i];
+        struct clause *clause = answer->clauses[i];
         if (clause->task->done)
             continue;
         tasks[count++] = clause->task;
@@ -375,8 +376,8 @@ enum sb_error sb_voice_answer(struct sb_voice *voice, const struct sb_voice_engi
         error = converse(answer, answer->started_us + engines->stage_ms * 1000);
     end_task(&answer->thinking);
     for (size_t i = 0; i < answer->count; i++) {
-        end_task(&answer->clauses[i].task);
-        sb_buf_free(&answer->clauses[i].held);
+        end_task(&answer->clauses[i]->task);
+        sb_buf_free(&answer->clauses[i]->held);
     }
     reply->clauses = answer->count;
     if (answer->text.data != NULL)

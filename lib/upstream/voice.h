@@ -17,7 +17,7 @@
 enum {
     SB_VOICE_REPLY_MAX = 4096,           /* bytes of a reply; the model is stopped there */
     SB_VOICE_CLAUSES_MAX = 192,          /* more than a reply of that length can have */
-    SB_VOICE_AHEAD = 3,                  /* clauses that are being spoken at once */
+    SB_VOICE_AHEAD = 2,                  /* clauses that are being spoken at once */
     SB_VOICE_CLAUSE_AUDIO_MAX = 4 << 20, /* bytes of audio held back for a clause */
     SB_VOICE_TICK_MS = 1000              /* between two calls of tick */
 };

@@ -10,6 +10,7 @@ def column: {rps: (map(.rps) | median | round), p50_ms: (map(.p50_ms) | median |
     cpu_us: (map(.cpu_us) | median | round), server_us: (map(.server_us) | median | round),
     upstream_us: (map(.upstream_us) | median | round), requests: (map(.requests) | add),
     rounds: length};
+def spread: {median: (median | round), least: min, most: max};
 def ratio($a; $b; field): [$a, $b] | transpose | map((.[0] | field) / (.[1] | field))
     | {median: (median | round_to(1000)), least: (min | round_to(1000)), most: (max | round_to(1000))};
 
@@ -18,6 +19,22 @@ def beside: (map(select(.who == "ours"))) as $ours
     | group_by(.who) | map(. as $rows | {key: .[0].who, value: (column +
         {rps_ratio: ratio($ours; $rows; .rps), p99_ratio: ratio($ours; $rows; .p99_ms)})})
     | from_entries;
+
+# A spoken turn: the times of each way to take it, and ours to those of the others in the same round.
+def spoken: (map(select(.what == "turn")) | group_by(.who) | map({key: .[0].who, value: .}) | from_entries)
+        as $turns
+    | def columns: {ttfa_us: map(.ttfa_us), all_us: map(.all_us), ideal_us: map(.ideal_us),
+          over_us: map(.over_us)} | map_values(spread + {rounds: length});
+      def one($what): map(select(.what == $what))[0];
+      {delays: one("delays"), load: one("load").load,
+       turns: ($turns | map_values(columns)),
+       gaps_us: ($turns | map_values(map(.gaps_us) | transpose | map(median | round))),
+       first: (map(select(.what == "first")) | map({key: .who, value: .over_us}) | from_entries),
+       sooner: {ttfa: ratio($turns.sequence; $turns.ours; .ttfa_us),
+                all: ratio($turns.sequence; $turns.ours; .all_us)},
+       many: one("many"),
+       local: (map(select(.what == "local")) | {ttfa_us: map(.ttfa_us), all_us: map(.all_us),
+           stt_us: map(.timings.sttMs * 1000)} | map_values(spread))};
 def total: if any(.kib == null) then null else map(.kib) | add end;
 
 def seven: ["health", "realtime/token", "calls/start", "calls/join", "calls/end", "marketing", "voice-chat"]
@@ -26,8 +43,9 @@ def seven: ["health", "realtime/token", "calls/start", "calls/join", "calls/end"
 . as $all
 | def section($name): $all | map(select(.section == $name));
   {machine: $machine, seconds_each: $seconds,
-   fsync_us: (section("fsync")[0].us | {median: median, p99: percentile(99), count: length}),
-   health: (section("health") | group_by(.server) | map({key: .[0].server, value: beside})
+   fsync_us: (section("fsync")[0].us | {median: median, p99: percentile(99), count: length})}
+  + if section("health") == [] then {} else
+  {health: (section("health") | group_by(.server) | map({key: .[0].server, value: beside})
        | from_entries),
    settings: (section("setting") | map({who, rps: (.rps | round), p99_ms})),
    best: {php: $php, express: $express},
@@ -39,3 +57,4 @@ def seven: ["health", "realtime/token", "calls/start", "calls/join", "calls/end"
               seven_kib: (.ours | seven | total), busy_seven_kib: (.busy | seven | total)}),
    cold: (section("cold") | map({name, way, median_ms: (.us | median / 1000),
        p99_ms: (.us | percentile(99) / 1000), count: (.us | length)}))}
+  end + {voice: (section("voice") | spoken)}

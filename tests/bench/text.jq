@@ -55,7 +55,32 @@ def cold: "", "### Cold process to first byte, \(.cold[0].count) starts", "",
     ([["", "median ms", "p99 ms"]] + (.cold | map(["\(.name), \(.way)", (.median_ms | digits(2)), (.p99_ms | digits(2))])) | table), "",
     "Goal, 10 ms: \(verdict(all(.cold[]; .median_ms <= 10))).";
 
-"\(.machine). Rounds of \(.seconds_each) s (\(.start.ours.rounds) each, alternating), 32 connections; medians.",
+def ms: . / 1000 | digits(1);
+def between: "\(.median | ms) (\(.least | ms) to \(.most | ms))";
+
+def voice: .voice as $voice | $voice.turns as $turns
+    | def turn($name; $who): [$name, ($turns[$who].ttfa_us | between), ($turns[$who].ideal_us | between),
+          ($turns[$who].over_us | between), ($voice.first[$who] | ms), ($turns[$who].all_us | between)];
+      $voice.delays as $delays | $voice.many as $many
+    | "", "### A spoken turn behind nginx, with the stand-in over TLS", "",
+      "The stand-in waits \($delays.transcriptions) ms to transcribe, \($delays.chat) ms before the model's first piece and \($delays.chat_token) ms before each token, \($delays.speech) ms before the first byte of speech and \($delays.speech_chunk) ms between its chunks. The first clause is known by piece \($delays.first_clause): by the delays alone the first audio could come after \($delays.nominal_us | ms) ms. \"Stand-in\" is what it took itself, by its own clock. \($turns.ours.over_us.rounds) rounds; load \($voice.load) at the end.",
+      "",
+      ([["ms", "first audio", "stand-in", "over it", "over it, cold", "all audio"],
+        turn("Switchboard, WAV"; "ours"), turn("Switchboard, WebM"; "webm"),
+        turn("in sequence, straight"; "sequence")] | table), "",
+      ([["of it, median ms", "before hearing", "before thinking", "before speech", "before the client"],
+        (["ours", "Switchboard, WAV"], ["webm", "Switchboard, WebM"], ["sequence", "in sequence, straight"]
+            | . as [$who, $name] | [$name] + ($voice.gaps_us[$who] | map(ms)))] | table), "",
+      "Goal, at most 10 ms over it: \(verdict($turns.ours.over_us.median <= 10000)) (WAV); WebM: \(verdict($turns.webm.over_us.median <= 10000)).",
+      "Sooner than the turn in sequence (five sentences), first audio: \($voice.sooner.ttfa | span), goal 2x: \(verdict($voice.sooner.ttfa.median >= 2)); all of the audio: \($voice.sooner.all | span).",
+      "",
+      "\($many.turns) turns at once in one process: \($many.good) answered right, \($many.at_once) of them there at one moment, all done after \($many.took_us | ms) ms, first audio after \($many.ttfa_us | ms) ms (median; \($many.nominal_us | ms) by the delays); Pss \($many.before_kib // "not seen") KiB before, \($many.peak_kib // "not seen") at the most, with \($many.threads // "unknown") threads. Goal, all right and below 102400 KiB: \(if $many.peak_kib == null then "not measured, run as root" else verdict($many.good == $many.turns and $many.at_once == $many.turns and $many.peak_kib < 102400) end).",
+      "With the programs of this machine (ffmpeg, pocketsphinx, flite), no goal: heard after \($voice.local.stt_us | between) ms, first audio after \($voice.local.ttfa_us | between), all after \($voice.local.all_us | between).";
+
+def beside_peers: " Rounds of \(.seconds_each) s (\(.start.ours.rounds) each, alternating), 32 connections; medians.";
+
+"\(.machine).\(if .health then beside_peers else "" end)",
 "",
 "Disk: appending 4 KiB and fdatasync takes \(.fsync_us.median) us, p99 \(.fsync_us.p99) us: the least a commit can take.",
-health, start, token, memory, cold
+if .health then health, start, token, memory, cold else empty end,
+voice

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -150,6 +151,60 @@ static enum sb_error decode(const char *command, const struct sb_audio_format *f
     enum sb_error error = sb_local_decode(&voice, recording, format, deadline_ms);
     close(recording->pcm_fd);
     return error;
+}
+
+/* Decoded by a program that fails: only what needs none comes out. */
+static enum sb_error copied(const void *file, size_t length, int64_t *pcm_length)
+{
+    struct sb_voice_recording recording = {.fd = file_of(file, length), .length = (int64_t)length};
+    enum sb_error error = decode("false", sb_audio_sniff(file, 16), &recording, 20000);
+    *pcm_length = recording.pcm_length;
+    close(recording.fd);
+    return error;
+}
+
+Test(local, wav_of_16_khz_is_copied_without_a_program)
+{
+    unsigned char wav[SB_AUDIO_WAV_HEADER_SIZE + 40000];
+    struct sb_voice_recording recording = {.fd = -1, .length = sizeof wav};
+    char pcm[40000];
+    for (size_t i = 0; i < sizeof wav; i++)
+        wav[i] = (unsigned char)(i * 31 >> 3);
+    sb_audio_wav_header(wav, 16000, 40000);
+    recording.fd = file_of(wav, sizeof wav);
+    config.decode_command = "false";
+    recording.pcm_fd = memfd_create("pcm", MFD_CLOEXEC);
+    cr_expect_eq(sb_local_decode(&voice, &recording, sb_audio_sniff(wav, 16), 20000), SB_OK);
+    cr_expect_eq(recording.pcm_length, 40000);
+    cr_expect_eq(pread(recording.pcm_fd, pcm, sizeof pcm, 0), 40000);
+    cr_expect_arr_eq(pcm, wav + SB_AUDIO_WAV_HEADER_SIZE, sizeof pcm);
+    close(recording.pcm_fd);
+    close(recording.fd);
+}
+
+Test(local, two_minutes_of_it_at_the_most)
+{
+    const size_t length = SB_AUDIO_WAV_HEADER_SIZE + SB_LOCAL_PCM_MAX + 2;
+    unsigned char *wav = calloc(1, length);
+    int64_t pcm_length;
+    sb_audio_wav_header(wav, 16000, SB_LOCAL_PCM_MAX + 2);
+    cr_expect_eq(copied(wav, length, &pcm_length), SB_OK);
+    cr_expect_eq(pcm_length, SB_LOCAL_PCM_MAX);
+    free(wav);
+}
+
+Test(local, any_other_wav_needs_the_program)
+{
+    unsigned char wav[SB_AUDIO_WAV_HEADER_SIZE + 801] = {0};
+    int64_t pcm_length;
+    sb_audio_wav_header(wav, 16000, 800);
+    cr_expect_eq(copied(wav, sizeof wav - 1, &pcm_length), SB_OK);
+    cr_expect_eq(copied(wav, sizeof wav - 3, &pcm_length), SB_E_UNSUPPORTED_MEDIA_TYPE, "short");
+    cr_expect_eq(copied(wav, sizeof wav, &pcm_length), SB_E_UNSUPPORTED_MEDIA_TYPE, "long");
+    sb_audio_wav_header(wav, 16000, 801);
+    cr_expect_eq(copied(wav, sizeof wav, &pcm_length), SB_E_UNSUPPORTED_MEDIA_TYPE, "half a one");
+    sb_audio_wav_header(wav, 8000, 800);
+    cr_expect_eq(copied(wav, sizeof wav - 1, &pcm_length), SB_E_UNSUPPORTED_MEDIA_TYPE, "8 kHz");
 }
 
 Test(local, a_recording_is_decoded_to_16_khz)

@@ -221,7 +221,7 @@ Test(voice, audio_plays_in_order_though_the_first_clause_ends_last)
     cr_expect_eq(answer_for(5000, &listener, &reply), SB_OK);
     cr_expect_str_eq(seen.data, "[0:<One.][0:>]{0:One.}"
                                 "[1:<The second of the se>]{1:The second of the sentences.}"
-                                "[2:<The third of the sen>]{2:The third of the sentences.}");
+                                "[2:<The third of the sen][2:>]{2:The third of the sentences.}");
 }
 
 Test(voice, only_so_many_clauses_are_spoken_at_once)

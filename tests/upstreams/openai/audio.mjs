@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ApiError } from '../support/errors.mjs';
 import { parseMultipart } from '../support/multipart.mjs';
 import { number, object, oneOf, text } from '../support/shape.mjs';
-import { jsonBody, reply, stream } from '../support/standin.mjs';
+import { jsonBody, nowUs, reply, stream } from '../support/standin.mjs';
 import { checkModel, refuseQuery } from './common.mjs';
 import { voices } from './realtime.mjs';
 
@@ -114,7 +114,7 @@ function say(call) {
     const bytes = speech(format, asked.input);
     call.parsed = asked;
     return async (answer) => {
-        const { response, fault } = answer;
+        const { response, fault, times } = answer;
         if (asked.stream_format === 'sse')
             return stream([{ data: { type: 'speech.audio.delta', audio: bytes.toString('base64') } },
                            { data: { type: 'speech.audio.done', usage: {} } }])(answer);
@@ -122,6 +122,7 @@ function say(call) {
         for (let at = 0; at < bytes.length; at += 4096) {
             if (at > 0) await pause(this.delaysMs.speech_chunk ?? 0);
             if (at > 0 && fault === 'stream_cut') return response.socket.destroy();
+            times.sentUs.push(nowUs());
             response.write(bytes.subarray(at, at + 4096));
         }
         response.end();

@@ -38,7 +38,7 @@ const body = object({
 });
 
 /** "One two." -> ["One", " two", "."]: what deltas look like. */
-const deltas = (reply_) => reply_.match(/\s*[\p{L}\p{N}']+|\s*[^\s\p{L}\p{N}']+/gu) ?? [];
+export const deltas = (reply_) => reply_.match(/\s*[\p{L}\p{N}']+|\s*[^\s\p{L}\p{N}']+/gu) ?? [];
 
 function checkTogether(asked) {
     checkModel(asked.model, chatModels);

@@ -10,6 +10,9 @@ import { makeCertificates } from './tls.mjs';
 
 const BODY_MAX = 64 << 20;
 
+/** Microseconds of the monotonic clock, which all processes of a machine share. */
+export const nowUs = () => Number(process.hrtime.bigint() / 1000n);
+
 async function readBody(request) {
     const parts = [];
     let length = 0;
@@ -113,9 +116,10 @@ export class StandIn {
             throw new ApiError(404, { message: `Invalid URL (${request.method} ${path})` });
         if (!route) throw new ApiError(405, { message: `Not allowed: ${request.method} ${path}` });
         const { headers, method } = request;
-        const call = { route: route.name, method, path, query, headers, body, response,
+        const times = { receivedUs: nowUs(), sentUs: [] }; // of the whole request, and of each piece of the answer
+        const call = { route: route.name, method, path, query, headers, body, response, times,
                        match: route.path.exec(path.slice(this.prefix.length)) };
-        const record = { route: route.name, method, path, query, headers, body };
+        const record = { route: route.name, method, path, query, headers, body, times };
         this.requests.push(record);
         const make = await route.handle.call(this, call); // throws where the contract is broken
         record.accepted = true;
@@ -134,21 +138,22 @@ export class StandIn {
         else if (action === 'delays') this.delaysMs = given;
         else if (action === 'reset') this.reset();
         else if (action !== 'requests') throw new ApiError(404, { message: `nothing to control: ${action}` });
-        const shown = this.requests.map(({ route, path, accepted, parsed }) => ({ route, path, accepted, parsed }));
+        const shown = this.requests.map(({ route, path, accepted, parsed, times }) => ({ route, path, accepted, parsed, times }));
         response.writeHead(200, { 'content-type': 'application/json' });
         response.end(JSON.stringify(action === 'requests' ? shown : { ok: true }));
     }
 }
 
 /** Sends JSON as the answer. */
-export const reply = (value, status = 200, headers = {}) => ({ response }) => {
+export const reply = (value, status = 200, headers = {}) => ({ response, times }) => {
+    times.sentUs.push(nowUs());
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
     response.end(JSON.stringify(value));
 };
 
 /** Sends server-sent events: [data, ...]; a text is sent as it is, anything else as JSON. pauseMs lies
  * between them. */
-export const stream = (events, pauseMs = 0) => async ({ response, fault }) => {
+export const stream = (events, pauseMs = 0) => async ({ response, fault, times }) => {
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
     const middle = Math.ceil(events.length / 2);
     for (const [index, event] of events.entries()) {
@@ -158,6 +163,7 @@ export const stream = (events, pauseMs = 0) => async ({ response, fault }) => {
             const error = { message: 'The server had an error.', type: 'server_error', param: null, code: null };
             return response.end(`data: ${JSON.stringify({ error })}\n\n`);
         }
+        times.sentUs.push(nowUs());
         const data = typeof event.data === 'string' ? event.data : JSON.stringify(event.data);
         response.write(`${event.event ? `event: ${event.event}\n` : ''}data: ${data}\n\n`);
     }
