@@ -32,9 +32,9 @@ enum {
     STACK_SIZE = 256 * 1024,
 #endif
     GUARD_SIZE = 4096,
-    ACCEPT_WAIT_MS = 250, /* then an idle worker looks whether it is to stop */
-    IDLE_WAITS = 20,      /* so many of these, and it is one too many */
-    DRAIN_MAX = 1024,     /* connections taken from the backlog after a stop */
+    ACCEPT_WAIT_MS = 250,  /* then an idle worker looks whether it is to stop */
+    IDLE_WAITS = 20,       /* so many of these, and it is one too many */
+    DRAIN_MAX = 1024,      /* connections taken from the backlog after a stop */
     PRESSURE_PAUSE_MS = 50 /* out of descriptors: wait for some to come back */
 };
 
