@@ -63,6 +63,14 @@ static enum sb_error open_session(struct sb_db_conn *tx, void *context)
                             &work->output->created);
 }
 
+/* What is there can be read and deleted whether anything is added to it or not. */
+static bool keeps(struct sb_request *request)
+{
+    if (!request->config->enable_sessions)
+        sb_request_explain(request, "This site keeps no conversations.");
+    return request->config->enable_sessions;
+}
+
 static enum sb_error create(struct sb_request *request, const void *in, void *out)
 {
     char id[SB_ID_SIZE];
@@ -72,6 +80,8 @@ static enum sb_error create(struct sb_request *request, const void *in, void *ou
         .owner = owner_of(request),
         .asked = {.id = input->id, .kind = input->kind, .created_at_ms = request->now_ms},
         .output = out};
+    if (!keeps(request))
+        return SB_E_FORBIDDEN;
     if (input->id == NULL) {
         sb_id_make("sess", request->now_ms, id);
         work.asked.id = sb_arena_strdup(request->arena, id);
@@ -300,6 +310,8 @@ static enum sb_error put(struct sb_request *request, const void *in, void *out)
                                    .items = items,
                                    .count = input->count,
                                    .now_ms = request->now_ms};
+    if (!keeps(request))
+        return SB_E_FORBIDDEN;
     if (items == NULL || output->ids == NULL || batch.owner == NULL)
         return SB_E_UNAVAILABLE;
     enum sb_error error = name_items(request, input, items, output);

@@ -521,6 +521,13 @@ const struct sb_config_row sb_config_rows[] = {
      .min = 0,
      .max = 1000000000000,
      .doc = "Tokens all users and visitors together have a day; 0: no bound."},
+    {.name = "ENABLE_SESSIONS",
+     .type = SB_CONFIG_BOOL,
+     .offset = AT(enable_sessions),
+     .fallback = "true",
+     .doc = "Whether conversations are kept. Without, a reply is made without what was said before "
+            "(unless the client sends it), and nothing is added to those there are, which can "
+            "still be read and deleted."},
     {.name = "TEMP_AUDIO_MAX_AGE",
      .type = SB_CONFIG_INT,
      .offset = AT(temp_audio_max_age_s),

@@ -21,7 +21,8 @@ enum sb_error sb_voice_session_open(struct sb_request *request, enum sb_session_
                                     const char *id, struct sb_voice_session *session)
 {
     *session = (struct sb_voice_session){.id = NULL};
-    if (id == NULL || request->principal.kind == SB_PRINCIPAL_ANONYMOUS)
+    if (id == NULL || request->principal.kind == SB_PRINCIPAL_ANONYMOUS ||
+        !request->config->enable_sessions)
         return SB_OK;
     session->id = id;
     struct opening opening = {

@@ -14,9 +14,9 @@ struct sb_voice_session {
     struct sb_items before; /* the last of what was said */
 };
 
-/* Opens the caller's conversation id, made if it is new, and reads the last of it. id NULL, or a
- * caller without a token: *session is of none. SB_E_CONFLICT: it is of another kind.
- * SB_E_UNAVAILABLE: the database failed. */
+/* Opens the caller's conversation id, made if it is new, and reads the last of it. id NULL, a
+ * caller without a token, or ENABLE_SESSIONS is off: *session is of none. SB_E_CONFLICT: it is of
+ * another kind. SB_E_UNAVAILABLE: the database failed. */
 SB_NONNULL(1, 4)
 SB_MUST_CHECK enum sb_error sb_voice_session_open(struct sb_request *request,
                                                   enum sb_session_kind kind, const char *id,

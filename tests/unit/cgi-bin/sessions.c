@@ -14,15 +14,21 @@
 static struct call_site site;
 static const char *ada, *bob;
 
-static void setup(void)
+static void set_up(const char *enabled)
 {
     call_site_prepare(&site);
+    setenv("ENABLE_SESSIONS", enabled, 1);
     setenv("ENABLE_VISITORS", "true", 1);
     setenv("ALLOWED_ORIGINS", ORIGIN, 1);
     setenv("RATE_LIMIT_SESSIONS", "1000/60", 1);
     call_site_open(&site, &sb_endpoint);
     ada = call_token(&site, "ada");
     bob = call_token(&site, "bob");
+}
+
+static void setup(void)
+{
+    set_up("true");
 }
 
 static void teardown(void)
@@ -99,6 +105,31 @@ static const char *ids(const struct call_answer *answer, const char *list)
 }
 
 #define TRANSCRIPT "/api/sessions/s1/transcript"
+
+static void setup_off(void)
+{
+    set_up("false");
+}
+
+TestSuite(sessions_off, .init = setup_off, .fini = teardown);
+
+static enum sb_error make_s1(struct sb_db_conn *tx, void *context)
+{
+    bool was_made;
+    struct sb_session session = {.id = "s1", .kind = SB_SESSION_CHAT, .created_at_ms = 1};
+    return sb_sessions_open(tx, context, "user:ada", &session, &was_made);
+}
+
+Test(sessions_off, nothing_is_added_but_what_is_there_is_read_and_deleted)
+{
+    call_write(&site, make_s1, site.memory);
+    expect_error(create(ada, "{\"kind\":\"chat\",\"id\":\"s2\"}"), 403, "forbidden");
+    expect_error(put(ada, "{\"id\":\"i\",\"role\":\"user\",\"text\":\"hi\"}"), 403, "forbidden");
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM transcript_items"), 0);
+    cr_expect_str_eq(ids(get(ada, "/api/sessions"), "sessions"), "s1");
+    cr_expect_eq(drop(ada, "/api/sessions/s1")->status, 200);
+    cr_expect_str_eq(ids(get(ada, "/api/sessions"), "sessions"), "");
+}
 
 Test(sessions_endpoint, a_user_makes_a_session)
 {

@@ -32,13 +32,19 @@ static const struct sb_endpoint endpoint = {
 
 static struct call_site site;
 
-static void setup(void)
+static void set_up(const char *enabled)
 {
     call_site_prepare(&site);
+    setenv("ENABLE_SESSIONS", enabled, 1);
     setenv("RATE_LIMIT_DEFAULT", "off", 1);
     call_site_open(&site, &endpoint);
     session_id = "s1";
     turn = NULL;
+}
+
+static void setup(void)
+{
+    set_up("true");
 }
 
 static void teardown(void)
@@ -110,6 +116,20 @@ Test(voice_session, a_new_one_is_made_of_the_kind_voice)
     cr_expect_eq(count("sessions WHERE id = 's1' AND owner = 'user:ada' AND kind = 'voice'"), 1);
     take(expect_new);
     cr_expect_eq(count("sessions"), 1);
+}
+
+static void setup_off(void)
+{
+    set_up("false");
+}
+
+TestSuite(voice_session_off, .init = setup_off, .fini = teardown);
+
+Test(voice_session_off, a_turn_is_of_none_and_not_kept)
+{
+    cr_expect_eq(take(expect_none)->status, 200);
+    take(keep_a_turn);
+    cr_expect_eq(count("sessions") + count("transcript_items"), 0);
 }
 
 static enum sb_error make_realtime(struct sb_db_conn *tx, void *context)
