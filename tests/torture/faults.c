@@ -78,7 +78,8 @@ static int error_or(int usual)
     return faults->error != 0 ? (int)faults->error : usual;
 }
 
-/* SQLite's pages get memory of their own where a test counts blocks: a growing table's are no leak. */
+/* SQLite's pages get memory of their own where a test counts blocks: a growing table's are no leak.
+ */
 static void keep_pages_apart(void)
 {
     enum { PAGES = 2000, PAGE_AND_HEADER = 4096 + 512 };
