@@ -42,17 +42,14 @@ static enum sb_error buy(struct sb_request *request, const struct sb_openai_sess
 {
     const struct sb_config *config = request->config;
     const struct sb_openai openai = sb_realtime_openai(request);
-    const struct sb_budget_ask ask = {
-        .most = {.turns = 1, .seconds = config->realtime_token_spend_s},
-        .timeout_ms = 2 * config->openai_timeout_s * 1000};
-    struct sb_budget_hold hold;
-    enum sb_error error = sb_request_reserve(request, &ask, &hold);
+    struct sb_budget_payment payment = {
+        .spend = {.turns = 1, .seconds = config->realtime_token_spend_s}};
+    enum sb_error error = sb_request_pay(request, &payment);
     if (error != SB_OK)
         return error;
     error = sb_openai_client_secret(&openai, session, secret);
-    enum sb_error settled = sb_request_settle(
-        request, &hold, error == SB_OK ? &ask.most : &(struct sb_spend){.turns = 0});
-    (void)settled; /* logged; what was set aside then counts until its deadline */
+    if (error != SB_OK)
+        sb_request_refund(request, &payment);
     return error;
 }
 

@@ -9,20 +9,25 @@
 #include "endpoint/pipeline.h"
 #include "store/budgets.h"
 
-struct reserve {
+typedef enum sb_error budget_fn(struct sb_db_conn *tx, const struct sb_reservation *reservation,
+                                const struct sb_spend *limit, int64_t site_tokens_max,
+                                struct sb_reserved *reserved);
+
+struct taking {
+    budget_fn *take; /* sb_budget_reserve, sb_budget_pay */
     struct sb_reservation reservation;
-    const struct sb_config *config;
-    bool user;
+    struct sb_request *request;
     struct sb_reserved reserved;
 };
 
-static enum sb_error reserve(struct sb_db_conn *tx, void *context)
+static enum sb_error take(struct sb_db_conn *tx, void *context)
 {
-    struct reserve *work = context;
-    const struct sb_config *config = work->config;
-    return sb_budget_reserve(tx, &work->reservation,
-                             work->user ? &config->budget_user : &config->budget_visitor,
-                             config->budget_site_tokens, &work->reserved);
+    struct taking *taking = context;
+    const struct sb_config *config = taking->request->config;
+    bool user = taking->request->principal.kind == SB_PRINCIPAL_USER;
+    return taking->take(tx, &taking->reservation,
+                        user ? &config->budget_user : &config->budget_visitor,
+                        config->budget_site_tokens, &taking->reserved);
 }
 
 /* Who has no token is its address. What is stored is a keyed hash of it, another one each day, for
@@ -60,6 +65,18 @@ static void refuse(struct sb_request *request, enum sb_budget exceeded, int64_t 
                               (long long)((renewal_ms - now_ms + 999) / 1000));
 }
 
+static enum sb_error take_now(struct taking *taking)
+{
+    struct sb_request *request = taking->request;
+    if (taking->reservation.owner == NULL)
+        return SB_E_UNAVAILABLE;
+    enum sb_error error =
+        sb_db_write(sb_request_db(request), take, taking, SB_DB_WRITE_DEADLINE_MS);
+    if (error == SB_E_BUDGET_EXCEEDED)
+        refuse(request, taking->reserved.exceeded, taking->reservation.now_ms);
+    return error;
+}
+
 enum sb_error sb_request_reserve(struct sb_request *request, const struct sb_budget_ask *ask,
                                  struct sb_budget_hold *hold)
 {
@@ -68,23 +85,16 @@ enum sb_error sb_request_reserve(struct sb_request *request, const struct sb_bud
         snprintf(hold->id, sizeof hold->id, "%s", ask->id);
     else
         sb_id_make("budget", now_ms, hold->id);
-    struct reserve work = {
-        .reservation = {.id = hold->id,
-                        .owner = owner_of(request, now_ms),
-                        .spend = ask->most,
-                        .seconds_least = ask->seconds_least,
-                        .now_ms = now_ms,
-                        .deadline_ms = now_ms + ask->timeout_ms},
-        .config = request->config,
-        .user = request->principal.kind == SB_PRINCIPAL_USER,
-    };
-    if (work.reservation.owner == NULL)
-        return SB_E_UNAVAILABLE;
-    enum sb_error error =
-        sb_db_write(sb_request_db(request), reserve, &work, SB_DB_WRITE_DEADLINE_MS);
-    hold->seconds = work.reserved.seconds;
-    if (error == SB_E_BUDGET_EXCEEDED)
-        refuse(request, work.reserved.exceeded, now_ms);
+    struct taking taking = {.take = sb_budget_reserve,
+                            .reservation = {.id = hold->id,
+                                            .owner = owner_of(request, now_ms),
+                                            .spend = ask->most,
+                                            .seconds_least = ask->seconds_least,
+                                            .now_ms = now_ms,
+                                            .deadline_ms = now_ms + ask->timeout_ms},
+                            .request = request};
+    enum sb_error error = take_now(&taking);
+    hold->seconds = taking.reserved.seconds;
     return error;
 }
 
@@ -110,4 +120,32 @@ enum sb_error sb_request_settle(struct sb_request *request, const struct sb_budg
                SB_LOG_TEXT("reservation", hold->id), SB_LOG_INT("turns", real->turns),
                SB_LOG_INT("seconds", real->seconds), SB_LOG_INT("tokens", real->tokens));
     return error;
+}
+
+enum sb_error sb_request_pay(struct sb_request *request, struct sb_budget_payment *payment)
+{
+    payment->now_ms = sb_clock_now_ms();
+    payment->owner = owner_of(request, payment->now_ms);
+    struct taking taking = {.take = sb_budget_pay,
+                            .reservation = {.owner = payment->owner,
+                                            .spend = payment->spend,
+                                            .now_ms = payment->now_ms},
+                            .request = request};
+    return take_now(&taking);
+}
+
+static enum sb_error refund(struct sb_db_conn *tx, void *context)
+{
+    return sb_budget_refund(tx, context);
+}
+
+void sb_request_refund(struct sb_request *request, const struct sb_budget_payment *payment)
+{
+    struct sb_reservation taken = {
+        .owner = payment->owner, .spend = payment->spend, .now_ms = payment->now_ms};
+    if (sb_db_write(sb_request_db(request), refund, &taken, SB_DB_WRITE_DEADLINE_MS) != SB_OK)
+        SB_LOG(SB_LOG_ERROR, "budget.not_refunded", request->trace_id,
+               SB_LOG_INT("turns", payment->spend.turns),
+               SB_LOG_INT("seconds", payment->spend.seconds),
+               SB_LOG_INT("tokens", payment->spend.tokens));
 }

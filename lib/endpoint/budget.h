@@ -7,6 +7,9 @@
  *         return error;
  *     ... the call ...
  *     error = sb_request_settle(request, &hold, &real);   // all zero where the call failed
+ *
+ * or, where a call costs the same whatever becomes of it, sb_request_pay() before it and
+ * sb_request_refund() if it failed: one transaction where nothing goes wrong.
  */
 #ifndef SB_ENDPOINT_BUDGET_H
 #define SB_ENDPOINT_BUDGET_H
@@ -40,5 +43,20 @@ SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_request_reserve(struct sb_request 
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_request_settle(struct sb_request *request,
                                                              const struct sb_budget_hold *hold,
                                                              const struct sb_spend *real);
+
+struct sb_budget_payment {
+    struct sb_spend spend; /* the caller's; the rest is set by sb_request_pay() */
+    const char *owner;
+    int64_t now_ms;
+};
+
+/* Counts payment->spend as spent, in the same budget and with the same errors as
+ * sb_request_reserve(). */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_request_pay(struct sb_request *request,
+                                                          struct sb_budget_payment *payment);
+
+/* Takes a payment back. A failure is logged: then it stays spent. */
+SB_NONNULL_ALL void sb_request_refund(struct sb_request *request,
+                                      const struct sb_budget_payment *payment);
 
 #endif

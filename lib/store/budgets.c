@@ -138,6 +138,44 @@ enum sb_error sb_budget_settle(struct sb_db_conn *tx, const char *reservation_id
                       SB_DB_VALUES(SB_DB_TEXT(reservation_id)), NULL);
 }
 
+enum sb_error sb_budget_pay(struct sb_db_conn *tx, const struct sb_reservation *reservation,
+                            const struct sb_spend *limit, int64_t site_tokens_max,
+                            struct sb_reserved *reserved)
+{
+    const struct sb_spend *spend = &reservation->spend;
+    enum sb_error error = check(tx, reservation, limit, site_tokens_max, reserved);
+    if (error != SB_OK)
+        return error;
+    return sb_db_exec(tx,
+                      "INSERT INTO usage (day, owner, turns, seconds, tokens)"
+                      " VALUES ($1, $2, $3, $4, $5), ($1, '" SB_BUDGET_SITE "', $3, $4, $5)"
+                      " ON CONFLICT (day, owner) DO UPDATE SET turns = turns + excluded.turns,"
+                      " seconds = seconds + excluded.seconds, tokens = tokens + excluded.tokens",
+                      SB_DB_VALUES(SB_DB_INT(sb_budget_day(reservation->now_ms)),
+                                   SB_DB_TEXT(reservation->owner), SB_DB_INT(spend->turns),
+                                   SB_DB_INT(reserved->seconds), SB_DB_INT(spend->tokens)),
+                      NULL);
+}
+
+enum sb_error sb_budget_refund(struct sb_db_conn *tx, const struct sb_reservation *reservation)
+{
+    const struct sb_spend *spend = &reservation->spend;
+    int64_t day = sb_budget_day(reservation->now_ms);
+    enum sb_error error = sb_db_exec(
+        tx,
+        "UPDATE usage SET turns = max(turns - $3, 0), seconds = max(seconds - $4, 0),"
+        " tokens = max(tokens - $5, 0) WHERE day = $1 AND owner IN ($2, '" SB_BUDGET_SITE "')",
+        SB_DB_VALUES(SB_DB_INT(day), SB_DB_TEXT(reservation->owner), SB_DB_INT(spend->turns),
+                     SB_DB_INT(spend->seconds), SB_DB_INT(spend->tokens)),
+        NULL);
+    if (error != SB_OK)
+        return error;
+    return sb_db_exec(tx,
+                      "DELETE FROM usage WHERE day = $1 AND owner IN ($2, '" SB_BUDGET_SITE "')"
+                      " AND turns = 0 AND seconds = 0 AND tokens = 0",
+                      SB_DB_VALUES(SB_DB_INT(day), SB_DB_TEXT(reservation->owner)), NULL);
+}
+
 struct each {
     int64_t day;
     enum sb_error (*call)(const struct sb_usage *usage, void *context);

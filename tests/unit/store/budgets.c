@@ -41,6 +41,19 @@ static enum sb_error reserve_in(struct sb_db_conn *tx, void *context)
                              &work->reserved);
 }
 
+static enum sb_error pay_in(struct sb_db_conn *tx, void *context)
+{
+    struct reserve *work = context;
+    return sb_budget_pay(tx, &work->reservation, &work->limit, work->site_tokens_max,
+                         &work->reserved);
+}
+
+static enum sb_error refund_in(struct sb_db_conn *tx, void *context)
+{
+    const struct reserve *work = context;
+    return sb_budget_refund(tx, &work->reservation);
+}
+
 static enum sb_error settle_in(struct sb_db_conn *tx, void *context)
 {
     const struct settle *work = context;
@@ -163,6 +176,70 @@ Test(budgets, settling_twice_counts_once)
                                       " WHERE owner = 'user:ada'"),
                  123);
     cr_assert_eq(store_number(&store, "SELECT sum(turns) FROM usage WHERE owner = 'site'"), 1);
+}
+
+/* Ada pays, at once. */
+static enum sb_error pay(struct sb_spend spend, struct reserve *work)
+{
+    work->limit = limit;
+    work->reservation.owner = "user:ada";
+    work->reservation.spend = spend;
+    work->reservation.now_ms = now_ms;
+    return sb_db_write(store.db, pay_in, work, SB_DB_WRITE_DEADLINE_MS);
+}
+
+static int64_t spent_by(const char *owner)
+{
+    return store_number(&store, strcmp(owner, "site") == 0
+                                    ? "SELECT sum(turns * 100000 + seconds * 1000 + tokens)"
+                                      " FROM usage WHERE owner = 'site'"
+                                    : "SELECT sum(turns * 100000 + seconds * 1000 + tokens)"
+                                      " FROM usage WHERE owner = 'user:ada'");
+}
+
+Test(budgets, what_is_paid_is_spent_at_once_and_within_the_limit)
+{
+    struct reserve work = {0};
+    cr_assert_eq(reserve("a", SPEND(1, 0, 0)), SB_OK);
+    cr_assert_eq(pay(SPEND(4, 20, 300), &work), SB_OK);
+    cr_assert_eq(pay(SPEND(5, 20, 300), &work), SB_OK);
+    cr_expect_eq(spent_by("user:ada"), 940600);
+    cr_expect_eq(spent_by("site"), 940600);
+    cr_expect_eq(pay(SPEND(1, 0, 0), &work), SB_E_BUDGET_EXCEEDED);
+    cr_expect_eq(work.reserved.exceeded, SB_BUDGET_TURNS);
+    cr_expect_eq(pay(SPEND(0, 0, 401), &work), SB_E_BUDGET_EXCEEDED);
+    cr_expect_eq(work.reserved.exceeded, SB_BUDGET_TOKENS);
+    cr_expect_eq(spent_by("user:ada"), 940600);
+    cr_expect_eq(store_number(&store, "SELECT count(*) FROM reservations"), 1);
+}
+
+Test(budgets, a_refund_takes_one_payment_back)
+{
+    struct reserve first = {0}, second = {0};
+    cr_assert_eq(pay(SPEND(1, 2, 3), &first), SB_OK);
+    cr_assert_eq(pay(SPEND(4, 5, 6), &second), SB_OK);
+    store_write(&store, refund_in, &first);
+    cr_expect_eq(spent_by("user:ada"), 405006);
+    cr_expect_eq(spent_by("site"), 405006);
+    store_write(&store, refund_in, &second);
+    cr_expect_eq(store_number(&store, "SELECT count(*) FROM usage"), 0);
+}
+
+static enum sb_error erase_in(struct sb_db_conn *tx, void *context)
+{
+    (void)context;
+    enum sb_error error =
+        sb_db_exec(tx, "DELETE FROM usage WHERE owner = 'user:ada'", NULL, 0, NULL);
+    return error == SB_OK ? sb_db_exec(tx, "UPDATE usage SET turns = 0", NULL, 0, NULL) : error;
+}
+
+Test(budgets, a_refund_of_what_was_erased_changes_nothing)
+{
+    struct reserve work = {0};
+    cr_assert_eq(pay(SPEND(1, 2, 3), &work), SB_OK);
+    store_write(&store, erase_in, &work);
+    store_write(&store, refund_in, &work);
+    cr_expect_eq(store_number(&store, "SELECT count(*) FROM usage"), 0);
 }
 
 Test(budgets, each_owner_has_its_own)
