@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import test, { after } from 'node:test';
+import { Leaver } from './support/leaver.mjs';
 import { eventually } from './support/poll.mjs';
 import { origin, outcomes, serveBefore, startUpstream } from './support/realtime.mjs';
 import { assertNothingRemains, reserved, spent, sql as sqlOf } from './support/remains.mjs';
@@ -222,14 +223,10 @@ test('a day that has not enough left gives a shorter call, and then none', async
 test('a call whose browser has gone before it got the answer is ended by the reaper, and settled', async () => {
     openai.reset();
     openai.delaysMs = { calls: 300 };
-    const who = person(), control = new AbortController();
-    const gone = fetch(`${server.base}/api/realtime/calls`, {
-        method: 'POST', signal: control.signal, body: JSON.stringify({ sdp }),
-        headers: { Origin: origin, 'Content-Type': 'application/json', Authorization: `Bearer ${who.token}` },
-    }).catch(({ name }) => name);
+    const who = person();
+    const leaver = new Leaver(`${server.base}/api/realtime/calls`, { origin, token: who.token, body: { sdp } });
     await eventually('the API is asked', () => openai.asked('calls').length === 1);
-    control.abort();
-    assert.equal(await gone, 'AbortError');
+    leaver.leave();
     const id = await eventually('the call is recorded', () =>
         sql(`SELECT id FROM realtime_calls WHERE user_id = '${who.id}'`));
     openai.reset();

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import test, { after } from 'node:test';
 import { promisify } from 'node:util';
 import { byServer } from './support/context.mjs';
+import { Leaver } from './support/leaver.mjs';
 import { eventually } from './support/poll.mjs';
 import { origin, outcomes, serveBefore, startUpstream } from './support/realtime.mjs';
 import { assertNothingRemains, nothingRemains, spent, sql } from './support/remains.mjs';
@@ -289,14 +290,10 @@ test('a secret counts for a turn and REALTIME_TOKEN_SPEND seconds, until the bud
 test('a browser that goes away leaves nothing reserved', async () => {
     openai.reset();
     openai.delaysMs = { client_secrets: 300 };
-    const id = `user-${randomUUID()}`, control = new AbortController();
-    const gone = fetch(`${server.base}/api/realtime/token`, {
-        method: 'POST', body: '{}', signal: control.signal,
-        headers: { Origin: origin, 'Content-Type': 'application/json', Authorization: `Bearer ${server.token(id)}` },
-    }).catch(({ name }) => name);
+    const id = `user-${randomUUID()}`;
+    const leaver = new Leaver(`${server.base}/api/realtime/token`, { origin, token: server.token(id), body: {} });
     await eventually('the API is asked', () => openai.asked('client_secrets').length === 1);
-    control.abort();
-    assert.equal(await gone, 'AbortError');
+    leaver.leave();
     await eventually('it is settled', () => spent(server, `user:${id}`) === '1|60'); // it was made
     await nothingRemains(server);
     openai.reset();
