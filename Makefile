@@ -35,7 +35,7 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=f
 CPPFLAGS := -Ilib -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' -DSB_PREFIX='"$(PREFIX)"'
 CFLAGS := -std=gnu17 -g -fPIE -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDENING)
 LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed
-LDLIBS := -lfcgi -ljansson -lsqlite3 -lcurl -lssl -lcrypto -lpthread -lm
+LDLIBS := -lfcgi -ljansson -lsqlite3 -lcurl -lssl -lcrypto -lopus -logg -lpthread -lm
 ifeq ($(MODE),release)
 CFLAGS += -O2
 CPPFLAGS += -D_FORTIFY_SOURCE=3
@@ -119,7 +119,8 @@ $(FAULTS): tests/torture/faults.c tests/torture/faults.h
 
 # --- What the machine must have ------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev libfcgi-dev libjansson-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev
+PACKAGES_BUILD := gcc libc6-dev libfcgi-dev libjansson-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev \
+                  libopus-dev libogg-dev
 PACKAGES_RUN := ca-certificates lighttpd curl jq acl procps
 PACKAGES_TEST := apache2 libapache2-mod-fcgid nginx-light spawn-fcgi libcriterion-dev clang-format \
                  clang-tidy shellcheck logrotate nodejs node-ajv python3 psmisc sqlite3 \

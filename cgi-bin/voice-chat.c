@@ -9,6 +9,7 @@
 #include "endpoint/voice_output.h"
 #include "endpoint/voice_session.h"
 #include "upstream/local.h"
+#include "upstream/opus.h"
 #include "upstream/receptionist.h"
 
 enum {
@@ -72,7 +73,9 @@ static enum sb_error check_recording(struct turn *turn)
     recording->pcm_fd = sb_voice_file(turn->request);
     if (recording->pcm_fd < 0)
         return SB_E_UNAVAILABLE;
-    enum sb_error error = sb_local_decode(&turn->voice, recording, turn->input.format, DECODE_MS);
+    enum sb_error error = sb_opus_decode(recording, turn->input.format);
+    if (error == SB_E_UNSUPPORTED_MEDIA_TYPE)
+        error = sb_local_decode(&turn->voice, recording, turn->input.format, DECODE_MS);
     if (error == SB_E_UNSUPPORTED_MEDIA_TYPE)
         sb_request_explain(turn->request, "The recording could not be decoded.");
     if (error == SB_OK)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -36,6 +35,21 @@ int sb_temp_file_open(const char *directory)
     int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     /* EISDIR: the kernel does not know the flag; EOPNOTSUPP: the file system does not, as NFS. */
     return fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR) ? fd : open_named(directory);
+}
+
+bool sb_temp_file_append(int fd, int64_t *length, const void *data, size_t size)
+{
+    for (const char *at = data; size > 0;) {
+        ssize_t written = pwrite(fd, at, size, *length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        *length += written;
+        at += written;
+        size -= (size_t)written;
+    }
+    return true;
 }
 
 static bool is_left_over(int directory, const char *name, int fd, int64_t before_ms)

@@ -6,6 +6,8 @@
 #ifndef SB_BASE_TEMP_FILE_H
 #define SB_BASE_TEMP_FILE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -14,6 +16,11 @@
  * in. Mode 0600, open for reading and writing, close-on-exec; the caller closes it. -1 with errno:
  * it cannot be made. */
 SB_NONNULL_ALL SB_MUST_CHECK int sb_temp_file_open(const char *directory);
+
+/* Writes size bytes of data at *length, which grows by what was written. False with errno: not all
+ * of them could be. */
+SB_NONNULL_ALL SB_MUST_CHECK bool sb_temp_file_append(int fd, int64_t *length, const void *data,
+                                                      size_t size);
 
 /* Unlinks the regular files in directory that were last written before before_ms (in ms since the
  * epoch) and belong to this process's user; sets *removed to how many. Links are neither followed

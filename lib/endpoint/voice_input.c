@@ -49,19 +49,10 @@ static enum sb_error append(struct sb_request *request, struct sb_voice_input *i
     struct sb_voice_recording *recording = &input->recording;
     if (recording->length + (int64_t)length > SB_VOICE_RECORDING_MAX)
         return SB_E_BODY_TOO_LARGE;
-    for (const char *at = data; length > 0;) {
-        ssize_t written = pwrite(recording->fd, at, length, recording->length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0) {
-            no_place(request);
-            return SB_E_UNAVAILABLE;
-        }
-        recording->length += written;
-        at += written;
-        length -= (size_t)written;
-    }
-    return SB_OK;
+    if (sb_temp_file_append(recording->fd, &recording->length, data, length))
+        return SB_OK;
+    no_place(request);
+    return SB_E_UNAVAILABLE;
 }
 
 static enum sb_error open_recording(struct sb_request *request, struct sb_voice_input *input)

@@ -11,8 +11,10 @@
 enum {
     SB_AUDIO_SNIFF_SIZE = 16, /* bytes that tell a format */
     SB_AUDIO_RATE_HZ = 16000, /* of decoded recordings: signed 16-bit, mono, little-endian */
-    SB_AUDIO_MIN_MS = 200,    /* a shorter recording holds no word */
-    SB_AUDIO_WAV_HEADER_SIZE = 44
+    SB_AUDIO_PCM_MAX = 120 * SB_AUDIO_RATE_HZ * 2, /* bytes of it: two minutes */
+    SB_AUDIO_MIN_MS = 200,                         /* a shorter recording holds no word */
+    SB_AUDIO_WAV_HEADER_SIZE = 44,
+    SB_AUDIO_PACKET_MAX = 8192 /* bytes of a coded packet; Opus at its fullest has 7,662 */
 };
 
 struct sb_audio_format {
@@ -25,6 +27,9 @@ struct sb_audio_format {
  * says of it is not believed: Safari calls its recordings by names of its own. */
 SB_NONNULL_ALL const struct sb_audio_format *sb_audio_sniff(const unsigned char *bytes,
                                                             size_t length);
+
+/* Takes the next packet of an audio track; false: no more are wanted. */
+typedef bool sb_audio_packets(void *context, const unsigned char *data, size_t length);
 
 /* Whether the PCM in fd (SB_AUDIO_RATE_HZ, from its beginning, length bytes) is long and loud
  * enough to hold a word: 60 ms of it in a row above -45 dB of full scale. *speech is set with

@@ -1,6 +1,5 @@
 #include "upstream/local.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/temp_file.h"
 #include "upstream/program.h"
 #include "upstream/receptionist.h"
 
@@ -301,20 +301,10 @@ struct decoded {
 static bool take_pcm(void *context, const char *data, size_t length)
 {
     struct decoded *decoded = context;
-    if (decoded->length + (int64_t)length > SB_LOCAL_PCM_MAX)
+    if (decoded->length + (int64_t)length > SB_AUDIO_PCM_MAX)
         return false;
-    while (length > 0) {
-        ssize_t written = pwrite(decoded->fd, data, length, decoded->length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        decoded->disk_failed = written <= 0;
-        if (decoded->disk_failed)
-            return false;
-        decoded->length += written;
-        data += written;
-        length -= (size_t)written;
-    }
-    return true;
+    decoded->disk_failed = !sb_temp_file_append(decoded->fd, &decoded->length, data, length);
+    return !decoded->disk_failed;
 }
 
 /* Whether it is a WAV file of nothing but such PCM. */
@@ -334,8 +324,8 @@ static enum sb_error copy_pcm(struct sb_voice_recording *recording)
 {
     char data[16384];
     struct decoded decoded = {.fd = recording->pcm_fd};
-    while (decoded.length < SB_LOCAL_PCM_MAX) {
-        int64_t room = SB_LOCAL_PCM_MAX - decoded.length;
+    while (decoded.length < SB_AUDIO_PCM_MAX) {
+        int64_t room = SB_AUDIO_PCM_MAX - decoded.length;
         ssize_t got =
             pread(recording->fd, data, room < (int64_t)sizeof data ? (size_t)room : sizeof data,
                   SB_AUDIO_WAV_HEADER_SIZE + decoded.length);

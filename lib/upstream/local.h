@@ -7,7 +7,6 @@
 #include "upstream/voice.h"
 
 enum {
-    SB_LOCAL_PCM_MAX = 120 * SB_AUDIO_RATE_HZ * 2, /* bytes: two minutes */
     /* Programs of one process that decode at once, and that hear at once, of about 100 MB each;
      * more of them wait, within their deadlines. (Who speaks is small, and gone at once.) */
     SB_LOCAL_PROGRAMS_MAX = 8
@@ -24,7 +23,7 @@ struct sb_receptionist;
 SB_NONNULL_ALL const struct sb_receptionist *sb_local_receptionist(const struct sb_config *config);
 
 /* Decodes recording by DECODE_COMMAND into the empty file recording->pcm_fd and sets pcm_length. A
- * WAV file of such PCM is copied, its first SB_LOCAL_PCM_MAX bytes of it; no program is started.
+ * WAV file of such PCM is copied, its first SB_AUDIO_PCM_MAX bytes of it; no program is started.
  * SB_E_UNSUPPORTED_MEDIA_TYPE: the program could not decode it. SB_E_UPSTREAM_TIMEOUT,
  * SB_E_MISCONFIGURED, SB_E_UNAVAILABLE (also: the client is gone, the disk is full) as ever. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_local_decode(struct sb_voice *voice,

@@ -184,12 +184,12 @@ Test(local, wav_of_16_khz_is_copied_without_a_program)
 
 Test(local, two_minutes_of_it_at_the_most)
 {
-    const size_t length = SB_AUDIO_WAV_HEADER_SIZE + SB_LOCAL_PCM_MAX + 2;
+    const size_t length = SB_AUDIO_WAV_HEADER_SIZE + SB_AUDIO_PCM_MAX + 2;
     unsigned char *wav = calloc(1, length);
     int64_t pcm_length;
-    sb_audio_wav_header(wav, 16000, SB_LOCAL_PCM_MAX + 2);
+    sb_audio_wav_header(wav, 16000, SB_AUDIO_PCM_MAX + 2);
     cr_expect_eq(copied(wav, length, &pcm_length), SB_OK);
-    cr_expect_eq(pcm_length, SB_LOCAL_PCM_MAX);
+    cr_expect_eq(pcm_length, SB_AUDIO_PCM_MAX);
     free(wav);
 }
 
