@@ -430,7 +430,8 @@ const struct sb_config_row sb_config_rows[] = {
                  "-i /dev/stdin -map 0:a:0 -vn -sn -dn -t 120 -ac 1 -ar 16000 -f s16le pipe:1",
      .needs = SB_NEEDS_HEARING,
      .doc = "Program that decodes a recording on its standard input to signed 16-bit PCM, mono, 16 "
-            "kHz. No shell: words between blanks, `{demuxer}` stands for the format."},
+            "kHz, where that is not Opus in WebM or Ogg, as most browsers record. No shell: words "
+            "between blanks, `{demuxer}` stands for the format."},
     {.name = "STT_COMMAND",
      .type = SB_CONFIG_TEXT,
      .offset = AT(stt_command),

@@ -253,7 +253,11 @@ static enum sb_error sniff(struct sb_request *request, struct sb_voice_input *in
     if (recording->length == 0)
         return SB_E_NO_SPEECH;
     ssize_t got = pread(recording->fd, head, sizeof head, 0);
-    input->format = got <= 0 ? NULL : sb_audio_sniff(head, (size_t)got);
+    if (got < 0) {
+        no_place(request);
+        return SB_E_UNAVAILABLE;
+    }
+    input->format = sb_audio_sniff(head, (size_t)got);
     if (input->format == NULL) {
         sb_request_explain(request, "The recording is none of WAV, WebM, Ogg, MP3, MP4 and FLAC.");
         return SB_E_UNSUPPORTED_MEDIA_TYPE;

@@ -24,7 +24,8 @@ struct sb_voice_input {
  * name below STATE_DIR/temp_audio as it arrives. sb_voice_input_close() is due whatever is
  * returned. SB_E_NO_SPEECH: it is empty. SB_E_UNSUPPORTED_MEDIA_TYPE: another type, or no recording
  * of a kind that we take. SB_E_BODY_TOO_LARGE, SB_E_INVALID_MULTIPART, SB_E_INVALID_JSON,
- * SB_E_VALIDATION_FAILED, SB_E_INVALID_REQUEST; SB_E_UNAVAILABLE: the disk is full (logged). */
+ * SB_E_VALIDATION_FAILED, SB_E_INVALID_REQUEST; SB_E_UNAVAILABLE: the disk is full, or fails
+ * (logged). */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_voice_input_take(struct sb_request *request,
                                                                struct sb_voice_input *input);
 

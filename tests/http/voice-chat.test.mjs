@@ -42,7 +42,7 @@ for (const extension of ['wav', 'webm'])
         assert.deepEqual(leftovers(server), []);
     });
 
-for (const extension of ['mp3', 'm4a', 'ogg', 'flac'])
+for (const extension of ['mp3', 'm4a', 'ogg', 'flac', 'mka'])
     test(`a raw body of ${extension} is told by its content`, async () => {
         const response = await ask(record('What are your opening hours?', extension),
                                    { 'Content-Type': 'application/octet-stream' });
@@ -50,6 +50,25 @@ for (const extension of ['mp3', 'm4a', 'ogg', 'flac'])
         assert.equal(response.status, 200, JSON.stringify(body));
         assert.match(body.transcript, /hours/);
     });
+
+const undecoding = await serve({ ALLOWED_ORIGINS: origin, OPENAI_API_KEY: null, DECODE_COMMAND: 'false' });
+
+for (const extension of ['webm', 'opus'])
+    test(`Opus as browsers record it (${extension}) needs no program to be decoded`, async () => {
+        const response = await ask(record('What are your opening hours?', extension),
+                                   { 'Content-Type': 'audio/whatever' }, undecoding);
+        const body = await response.json();
+        assert.equal(response.status, 200, JSON.stringify(body));
+        assert.match(body.transcript, /opening hours/);
+    });
+
+test('what needs the program and is not decoded by it is 415', async () => {
+    const response = await ask(record('What are your opening hours?', 'mka'), { 'Content-Type': 'audio/webm' }, undecoding);
+    assert.equal(response.status, 415);
+    const { error } = await response.json();
+    assert.equal(error.code, 'unsupported_media_type');
+    assert.match(error.message, /could not be decoded/);
+});
 
 test('a turn may be typed, and has no transcript', async () => {
     const response = await server.post(target, { token, origin, body: { text: 'where can I park my car' } });

@@ -15,19 +15,21 @@ function run(program, args, input) {
     return done.stdout;
 }
 
+const codecs = { webm: ['-c:a', 'libopus'], mka: ['-c:a', 'libvorbis', '-f', 'matroska'] };
+
 /** What is said, recorded in a format that ffmpeg knows by the name's ending. */
 export function record(said, extension = 'wav', voice = 'rms') {
     const wav = path.join(directory, `${voice}-${said.replace(/\W/g, '')}.wav`);
     if (!fs.existsSync(wav)) run('flite', ['-voice', voice, '-t', said, '-o', wav]);
     if (extension === 'wav') return fs.readFileSync(wav);
     const file = path.join(directory, `out.${extension}`);
-    run('ffmpeg', ['-v', 'error', '-y', '-i', wav, ...(extension === 'webm' ? ['-c:a', 'libopus'] : []), file]);
+    run('ffmpeg', ['-v', 'error', '-y', '-i', wav, ...codecs[extension] ?? [], file]);
     return fs.readFileSync(file);
 }
 
-/** Seconds of nothing, as WAV. */
-export const silence = (seconds) => run('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i',
-    'anullsrc=r=16000:cl=mono', '-t', String(seconds), '-f', 'wav', 'pipe:1']);
+/** Seconds of nothing, in a format by ffmpeg's name. */
+export const silence = (seconds, format = 'wav') => run('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i',
+    'anullsrc=r=16000:cl=mono', '-t', String(seconds), ...codecs[format] ?? [], '-f', format, 'pipe:1']);
 
 /** The words that an independent run of the recogniser hears in audio. */
 export function heard(audio) {

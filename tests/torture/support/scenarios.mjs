@@ -5,10 +5,11 @@
 //   rows   what a success has promised to be in the database, as [table, id]
 import path from 'node:path';
 import { startOpenai } from '../../upstreams/openai.mjs';
+import { silence } from '../../http/support/voice.mjs';
 import { checkout, makeSite, token } from '../../http/robust/support/site.mjs';
 
 const ORIGIN = 'https://app.example';
-const LIMITS = ['CALLS_JOIN', 'CALLS_END', 'SESSIONS', 'TRANSCRIPT', 'THREADS', 'VISITOR', 'REALTIME_TOKEN'];
+const LIMITS = ['CALLS_JOIN', 'CALLS_END', 'SESSIONS', 'TRANSCRIPT', 'THREADS', 'VISITOR', 'REALTIME_TOKEN', 'VOICE_CHAT'];
 
 // A site with all that the scenarios need. Limits and budgets would refuse what comes this fast.
 export async function makeTorturedSite() {
@@ -154,6 +155,15 @@ export const SCENARIOS = {
             ...post('/api/realtime/token', { voice: 'marin' }, { HTTP_ORIGIN: ORIGIN }),
             good: [200], again: [200],
         }),
+    },
+    'voice-chat': {
+        endpoint: 'voice-chat',
+        stores: true,
+        make: () => {
+            const body = silence(1, 'webm');
+            const type = { CONTENT_TYPE: 'audio/webm', HTTP_ORIGIN: ORIGIN };
+            return () => ({ ...post('/api/voice-chat', {}, type), body, good: [422], again: [422], text: /no_speech/ });
+        },
     },
     config: { endpoint: 'config', make: () => () => get('/api/config', 200) },
     metrics: {

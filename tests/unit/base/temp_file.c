@@ -6,11 +6,13 @@
 #include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -161,6 +163,35 @@ Test(temp_file, another_failure_is_told)
     cr_assert_eq(errno, ENOTDIR);
     cr_assert_eq(sb_temp_file_open("/no/such/directory"), -1);
     cr_assert_eq(errno, ENOENT);
+}
+
+Test(temp_file, what_is_appended_goes_behind_what_there_is)
+{
+    int fd = sb_temp_file_open(files);
+    int64_t length = 0;
+    char got[16] = "";
+    cr_expect(sb_temp_file_append(fd, &length, "first ", 6));
+    cr_expect(sb_temp_file_append(fd, &length, "", 0));
+    cr_expect(sb_temp_file_append(fd, &length, "second", 6));
+    cr_expect_eq(length, 12);
+    cr_expect_eq(pread(fd, got, sizeof got, 0), 12);
+    cr_expect_str_eq(got, "first second");
+    close(fd);
+}
+
+Test(temp_file, what_fits_on_a_full_disk_is_counted)
+{
+    struct rlimit limit;
+    int fd = sb_temp_file_open(files);
+    int64_t length = 0;
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = 4;
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_expect_not(sb_temp_file_append(fd, &length, "words", 5));
+    cr_expect_eq(errno, EFBIG);
+    cr_expect_eq(length, 4);
+    close(fd);
 }
 
 Test(temp_file, what_is_left_over_is_removed_and_counted)
