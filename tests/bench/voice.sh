@@ -15,7 +15,7 @@ voice_environments() {
 
 start_voice() {
     launch voice-standin node "$bench/voice/standin.mjs"
-    until_true grep -q ^UPSTREAM_CA_FILE= "$work/log/voice-standin.out"
+    until_true grep -qs ^UPSTREAM_CA_FILE= "$work/log/voice-standin.out"
     voice_environments
     voice_port=$(free_port)
     start_nginx voice "$voice_port" "$work/voice.env" "$work/run-voice"
