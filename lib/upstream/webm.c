@@ -218,21 +218,20 @@ static bool take_block(struct webm *webm, uint64_t size)
 
 static const struct {
     uint32_t id;
-    bool any_size; /* it may be unknown */
     bool (*take)(struct webm *webm, uint64_t size);
 } elements[] = {
-    {0x18538067, true, enter},          /* Segment */
-    {0x1654AE6B, false, enter},         /* Tracks */
-    {0xAE, false, begin_track},         /* TrackEntry */
-    {0xD7, false, track_number},        /* TrackNumber */
-    {0x83, false, track_type},          /* TrackType */
-    {0x86, false, codec_id},            /* CodecID */
-    {0x63A2, false, codec_private},     /* CodecPrivate */
-    {0x6D80, false, content_encodings}, /* ContentEncodings */
-    {0x1F43B675, true, enter},          /* Cluster */
-    {0xA0, false, enter},               /* BlockGroup */
-    {0xA1, false, take_block},          /* Block */
-    {0xA3, false, take_block},          /* SimpleBlock */
+    {0x18538067, enter},         /* Segment */
+    {0x1654AE6B, enter},         /* Tracks */
+    {0xAE, begin_track},         /* TrackEntry */
+    {0xD7, track_number},        /* TrackNumber */
+    {0x83, track_type},          /* TrackType */
+    {0x86, codec_id},            /* CodecID */
+    {0x63A2, codec_private},     /* CodecPrivate */
+    {0x6D80, content_encodings}, /* ContentEncodings */
+    {0x1F43B675, enter},         /* Cluster */
+    {0xA0, enter},               /* BlockGroup */
+    {0xA1, take_block},          /* Block */
+    {0xA3, take_block},          /* SimpleBlock */
 };
 
 static bool take_element(struct webm *webm)
@@ -244,9 +243,8 @@ static bool take_element(struct webm *webm)
         return false;
     while (i < SB_COUNT(elements) && elements[i].id != id)
         i++;
-    if (size == UNKNOWN && (i == SB_COUNT(elements) || !elements[i].any_size))
-        return unsupported(webm);
-    return i == SB_COUNT(elements) ? skip(webm, size) : elements[i].take(webm, size);
+    bool (*handle)(struct webm *, uint64_t) = i < SB_COUNT(elements) ? elements[i].take : skip;
+    return size == UNKNOWN && handle != enter ? unsupported(webm) : handle(webm, size);
 }
 
 enum sb_error sb_webm_read(int fd, sb_audio_packets *packets, void *context)

@@ -127,6 +127,14 @@ Test(opus, the_head_says_what_to_skip_and_how_loud_it_is)
     cr_expect_eq(decode(&webm), SB_OK);
     cr_expect_eq(recording.pcm_length, (SB_AUDIO_RATE_HZ - 104) * 2);
     cr_expect_float_eq(height(), 4000, 250);
+    unsigned char first[400], unskipped[sizeof first];
+    cr_assert_eq(pread(recording.pcm_fd, first, sizeof first, 0), (ssize_t)sizeof first);
+    head[10] = head[11] = 0;
+    begin();
+    add_tone(1, 50, 8000, 0);
+    cr_expect_eq(decode(&webm), SB_OK);
+    cr_assert_eq(pread(recording.pcm_fd, unskipped, sizeof first, 208), (ssize_t)sizeof first);
+    cr_expect_arr_eq(first, unskipped, sizeof first);
     head[10] = head[11] = 0xff; /* more than there is */
     begin();
     add_tone(1, 50, 8000, 0);
@@ -167,6 +175,7 @@ Test(opus, two_minutes_of_it_at_the_most)
 {
     const unsigned char long_silence[] = {0x1b, 6}; /* SILK, six empty frames of 60 ms: no packet */
     const unsigned char silence[] = {0x1b, 2};      /* and two, which is the longest there is */
+    head[10] = 30;                                  /* so that the end lies within a packet */
     begin();
     add_packet(long_silence, sizeof long_silence);
     for (int i = 0; i < 1001; i++)
