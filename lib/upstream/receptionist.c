@@ -7,23 +7,23 @@
 #include <string.h>
 
 #include "upstream/receptionist_file.h"
+#include "upstream/receptionist_words.h"
 
-enum { WORDS_MAX = 64, WORD_SIZE = 24, FILE_ARENA = 1024 * 1024 };
-
-/* The telling words of a text, each once. */
-struct words {
-    char items[WORDS_MAX][WORD_SIZE];
-    size_t count;
+enum {
+    FILE_ARENA = 1024 * 1024,
+    ANSWER_LACKS = 2 /* what a word of an answer is less than a whole phrase, as a weight */
 };
+
+static const double KNOWN_MIN = 0.45; /* the part of a question that an intent must know */
 
 struct phrase {
     size_t intent; /* index; intent_count: the handover */
-    double weight; /* the sum of its words' squared weights */
+    double weight; /* the sum of its words' */
 };
 
 /* A word of a phrase. */
 struct mention {
-    char word[WORD_SIZE];
+    char word[SB_WORD_SIZE];
     uint32_t phrase; /* index */
 };
 
@@ -32,96 +32,8 @@ struct sb_receptionist {
     struct phrase *phrases;   /* by intent */
     struct mention *mentions; /* by word, then by phrase */
     size_t phrase_count, mention_count, intent_count;
+    struct sb_words own; /* of its name */
 };
-
-/* --- Words --------------------------------------------------------------------------------------
- */
-
-/* Words that say nothing of what a question is about. */
-static const char *const fillers[] = {
-    "a",    "about", "am",    "an",   "and",   "any",   "are",  "at",   "be",   "can",    "could",
-    "did",  "do",    "does",  "for",  "from",  "get",   "give", "go",   "got",  "has",    "have",
-    "hey",  "how",   "i",     "if",   "in",    "is",    "it",   "its",  "just", "know",   "like",
-    "many", "may",   "me",    "my",   "need",  "of",    "on",   "or",   "our",  "please", "so",
-    "some", "tell",  "that",  "the",  "there", "this",  "to",   "up",   "us",   "want",   "was",
-    "we",   "what",  "which", "will", "with",  "would", "you",  "your", "let",  "one",    "them"};
-
-/* Words of one meaning, as a caller may say them. */
-static const struct {
-    const char *said, *meant;
-} synonyms[] = {{"weekend", "saturday"}, {"sunday", "saturday"},   {"located", "address"},
-                {"location", "address"}, {"close", "open"},        {"shut", "open"},
-                {"hour", "open"},        {"cost", "price"},        {"expensive", "price"},
-                {"much", "price"},       {"charge", "price"},      {"human", "person"},
-                {"staff", "person"},     {"somebody", "person"},   {"someone", "person"},
-                {"agent", "person"},     {"manager", "person"},    {"talk", "speak"},
-                {"connect", "speak"},    {"schedule", "book"},     {"visit", "appointment"},
-                {"hurt", "pain"},        {"ache", "pain"},         {"toothache", "pain"},
-                {"move", "change"},      {"reschedule", "change"}, {"when", "time"},
-                {"teeth", "tooth"},      {"kid", "child"},         {"children", "child"},
-                {"accept", "take"},      {"urgent", "emergency"},  {"park", "parking"},
-                {"find", "address"},     {"where", "address"},     {"street", "address"}};
-
-static bool filler(const char *word)
-{
-    for (size_t i = 0; i < SB_COUNT(fillers); i++) {
-        if (strcmp(fillers[i], word) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Without the endings of English plurals and verbs; what is left of a word need be no word. */
-static void stem(char *word)
-{
-    static const char *const endings[] = {"ings", "ing", "ed", "es", "s"};
-    size_t length = strlen(word);
-    for (size_t i = 0; i < SB_COUNT(endings); i++) {
-        size_t end = strlen(endings[i]);
-        if (length >= end + 4 && strcmp(word + length - end, endings[i]) == 0 &&
-            strcmp(word, "parking") != 0) {
-            word[length - end] = '\0';
-            return;
-        }
-    }
-}
-
-static void add_word(struct words *words, char *word)
-{
-    if (words->count == WORDS_MAX || filler(word))
-        return;
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < SB_COUNT(synonyms); i++) {
-            if (strcmp(synonyms[i].said, word) == 0)
-                memcpy(word, synonyms[i].meant, strlen(synonyms[i].meant) + 1);
-        }
-        if (pass == 0)
-            stem(word);
-    }
-    for (size_t i = 0; i < words->count; i++) {
-        if (strcmp(words->items[i], word) == 0)
-            return;
-    }
-    memcpy(words->items[words->count++], word, WORD_SIZE);
-}
-
-/* Letters (all of UTF-8's beyond ASCII count as such) and digits make words. */
-static void split(const char *text, struct words *words)
-{
-    words->count = 0;
-    while (*text != '\0') {
-        char word[WORD_SIZE] = "";
-        size_t length = 0;
-        for (; isalnum((unsigned char)*text) || (unsigned char)*text >= 0x80 || *text == '\'';
-             text++) {
-            if (length < WORD_SIZE - 1 && *text != '\'')
-                word[length++] = (char)tolower((unsigned char)*text);
-        }
-        if (length > 0)
-            add_word(words, word);
-        text += *text != '\0';
-    }
-}
 
 /* --- Scores -------------------------------------------------------------------------------------
  */
@@ -157,44 +69,72 @@ static struct phrase *phrase_of(const struct sb_receptionist *receptionist, size
     return &receptionist->phrases[receptionist->mentions[mention].phrase];
 }
 
-/* How telling a word is, whose first mention that is: little if many intents have it, most if one
- * does. A word that no phrase has is strange, and weighs against a question that is made of such.
- */
-static double weight(const struct sb_receptionist *receptionist, size_t first, const char *word)
+/* Sums of the weights of the question's words. */
+struct shared {
+    double *by_intent, *by_phrase; /* of those it shares with an intent, and with a phrase */
+    double known, strange;         /* of those that some intent has, and of the others */
+};
+
+/* How much a word says. That of the receptionist's own name goes with any question. */
+static double weight_of(const struct sb_receptionist *receptionist, const char *word)
 {
-    size_t intents = 0, last = SIZE_MAX;
-    for (size_t at = first; mentions(receptionist, at, word); at++) {
-        size_t intent = phrase_of(receptionist, at)->intent;
-        intents += intent != last;
-        last = intent;
+    double weight = sb_word_weight(word);
+    for (size_t i = 0; weight >= SB_WORD_TELLING && i < receptionist->own.count; i++) {
+        if (strcmp(receptionist->own.items[i], word) == 0)
+            return SB_WORD_LIGHT;
     }
-    if (intents == 0)
-        return 3.0;
-    return 1.0 + log((double)(receptionist->intent_count + 1) / (double)intents);
+    return weight;
 }
 
-/* The phrase that is most like the question, and how much: the cosine of the two sets of weighted
- * words, in percent. False: out of memory. */
-static bool find_best(const struct sb_receptionist *receptionist, struct sb_arena *arena,
-                      const struct words *question, const struct phrase **best, int *score)
+static void share(const struct sb_receptionist *receptionist, const char *word,
+                  struct shared *shared)
 {
-    double all = 0;
-    double *shared = sb_arena_alloc(arena, receptionist->phrase_count * sizeof *shared);
-    if (shared == NULL)
-        return false;
-    for (size_t i = 0; i < question->count; i++) {
-        const char *word = question->items[i];
-        size_t first = first_mention(receptionist, word);
-        double one = weight(receptionist, first, word);
-        all += one * one;
-        for (size_t at = first; mentions(receptionist, at, word); at++)
-            shared[receptionist->mentions[at].phrase] += one * one;
+    size_t last = SIZE_MAX, first = first_mention(receptionist, word);
+    double weight = weight_of(receptionist, word);
+    if (!mentions(receptionist, first, word)) {
+        shared->strange += weight > SB_WORD_LIGHT ? weight : weight / 2;
+        return;
     }
+    shared->known += weight;
+    for (size_t at = first; mentions(receptionist, at, word); at++) {
+        size_t intent = phrase_of(receptionist, at)->intent;
+        if (intent != last)
+            shared->by_intent[intent] += weight;
+        shared->by_phrase[receptionist->mentions[at].phrase] += weight;
+        last = intent;
+    }
+}
+
+/* How much of the question the intent knows: what others know is half as strange to it. */
+static double known_to(const struct shared *shared, size_t intent)
+{
+    double own = shared->by_intent[intent];
+    double all = own + (shared->known - own) / 2 + shared->strange;
+    return own >= KNOWN_MIN * all && own > 0 ? own / all : 0;
+}
+
+/* The phrase that is most like the question, and how much, in percent: the mean (geometric) of how
+ * much of the question its intent knows and how much of the phrase is in the question. False: out
+ * of memory. */
+static bool find_best(const struct sb_receptionist *receptionist, struct sb_arena *arena,
+                      const struct sb_words *question, const struct phrase **best, int *score)
+{
+    struct shared shared = {.by_intent = sb_arena_alloc(arena, (receptionist->intent_count + 1) *
+                                                                   sizeof *shared.by_intent),
+                            .by_phrase = sb_arena_alloc(arena, (receptionist->phrase_count + 1) *
+                                                                   sizeof *shared.by_phrase)};
+    if (shared.by_intent == NULL || shared.by_phrase == NULL)
+        return false;
+    double most = 0; /* of the words; the longer of two phrases that are equally like it */
+    for (size_t i = 0; i < question->count; i++)
+        share(receptionist, question->items[i], &shared);
     for (size_t i = 0; i < receptionist->phrase_count; i++) {
         const struct phrase *phrase = &receptionist->phrases[i];
-        double both = all * phrase->weight;
-        int percent = both > 0 ? (int)(100 * shared[i] / sqrt(both) + 0.5) : 0;
-        if (percent > *score) {
+        double said = phrase->weight > 0 ? shared.by_phrase[i] / phrase->weight : 0;
+        int percent = (int)(100 * sqrt(said * known_to(&shared, phrase->intent)) + 0.5);
+        bool longer = percent == *score && shared.by_phrase[i] > most;
+        if (percent > *score || longer) {
+            most = shared.by_phrase[i];
             *score = percent;
             *best = phrase;
         }
@@ -223,42 +163,59 @@ static const char *text_of(const struct sb_receptionist *receptionist, const cha
     return json_string_value(json_object_get(receptionist->file, member));
 }
 
-/* Counts the phrases and their words, and keeps them where there are places for them. */
-static void take_phrases(struct sb_receptionist *receptionist)
+/* Counts a phrase and its words from first to end, and keeps them where there are places for them.
+ */
+static void take_phrase(struct sb_receptionist *receptionist, size_t intent,
+                        const struct sb_words *words, size_t first, size_t end)
 {
-    struct words words;
-    receptionist->phrase_count = receptionist->mention_count = 0;
-    for (size_t i = 0; i <= receptionist->intent_count; i++) {
-        const json_t *phrases = json_object_get(intent_of(receptionist, i), "phrases");
-        for (size_t j = 0; j < json_array_size(phrases); j++) {
-            size_t phrase = receptionist->phrase_count++;
-            if (receptionist->phrases != NULL)
-                receptionist->phrases[phrase].intent = i;
-            split(json_string_value(json_array_get(phrases, j)), &words);
-            for (size_t k = 0; k < words.count; k++) {
-                size_t at = receptionist->mention_count++;
-                if (receptionist->mentions == NULL)
-                    continue;
-                memcpy(receptionist->mentions[at].word, words.items[k], WORD_SIZE);
-                receptionist->mentions[at].phrase = (uint32_t)phrase;
-            }
-        }
+    size_t index = receptionist->phrase_count++;
+    struct phrase *phrase = receptionist->phrases == NULL ? NULL : &receptionist->phrases[index];
+    if (phrase != NULL)
+        phrase->intent = intent;
+    for (size_t i = first; i < end; i++) {
+        size_t at = receptionist->mention_count++;
+        if (phrase == NULL || receptionist->mentions == NULL)
+            continue;
+        memcpy(receptionist->mentions[at].word, words->items[i], SB_WORD_SIZE);
+        receptionist->mentions[at].phrase = (uint32_t)index;
+        phrase->weight += weight_of(receptionist, words->items[i]);
     }
 }
 
-static void weigh_phrases(struct sb_receptionist *receptionist)
+/* What an answer speaks of may be asked for as well, each word as most of a phrase: "we offer
+ * fillings and crowns". */
+static void take_answer(struct sb_receptionist *receptionist, size_t intent, const char *answer)
 {
-    for (size_t at = 0; at < receptionist->mention_count;) {
-        const char *word = receptionist->mentions[at].word;
-        double one = weight(receptionist, at, word);
-        for (; mentions(receptionist, at, word); at++)
-            phrase_of(receptionist, at)->weight += one * one;
+    struct sb_words words;
+    sb_words_split(answer, &words);
+    for (size_t i = 0; i < words.count; i++) {
+        if (weight_of(receptionist, words.items[i]) < SB_WORD_TELLING)
+            continue;
+        take_phrase(receptionist, intent, &words, i, i + 1);
+        if (receptionist->phrases != NULL)
+            receptionist->phrases[receptionist->phrase_count - 1].weight += ANSWER_LACKS;
+    }
+}
+
+static void take_phrases(struct sb_receptionist *receptionist)
+{
+    struct sb_words words;
+    receptionist->phrase_count = receptionist->mention_count = 0;
+    for (size_t i = 0; i <= receptionist->intent_count; i++) {
+        const json_t *intent = intent_of(receptionist, i);
+        const json_t *phrases = json_object_get(intent, "phrases");
+        for (size_t j = 0; j < json_array_size(phrases); j++) {
+            sb_words_split(json_string_value(json_array_get(phrases, j)), &words);
+            take_phrase(receptionist, i, &words, 0, words.count);
+        }
+        take_answer(receptionist, i, json_string_value(json_object_get(intent, "answer")));
     }
 }
 
 /* False: out of memory. */
 static bool index_phrases(struct sb_receptionist *receptionist)
 {
+    sb_words_split(text_of(receptionist, "name"), &receptionist->own);
     take_phrases(receptionist);
     size_t mention_count = receptionist->mention_count;
     /* One more: a file of fillers alone has no mention, and calloc() of none may give NULL. */
@@ -268,7 +225,6 @@ static bool index_phrases(struct sb_receptionist *receptionist)
         return false;
     take_phrases(receptionist);
     qsort(receptionist->mentions, mention_count, sizeof *receptionist->mentions, compare_mentions);
-    weigh_phrases(receptionist);
     return true;
 }
 
@@ -324,11 +280,11 @@ static void write_answer(const struct sb_receptionist *receptionist, const char 
 bool sb_receptionist_answer(const struct sb_receptionist *receptionist, struct sb_arena *arena,
                             const char *question, struct sb_receptionist_answer *answer)
 {
-    struct words words;
+    struct sb_words words;
     const struct phrase *best = receptionist->phrases;
     struct sb_buf out;
     *answer = (struct sb_receptionist_answer){.score = 0};
-    split(question, &words);
+    sb_words_split(question, &words);
     if (!find_best(receptionist, arena, &words, &best, &answer->score))
         return false;
     const char *text = text_of(receptionist, "not_understood");

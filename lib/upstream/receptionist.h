@@ -1,8 +1,9 @@
 /* The receptionist: one file (RECEPTIONIST_FILE, see etc/receptionist.json) that a language model
  * is told of in its prompt, and that answers by itself where there is no model.
  *
- * The engine of its own knows no language but the file's phrases: it answers the intent whose
- * phrases share the most telling words with the question, or says that it did not understand. */
+ * The engine of its own knows the file's phrases and common English (receptionist_words.h): it
+ * answers the intent whose phrases share the most telling words with the question, or says that it
+ * did not understand. tests/unit/upstream/receptionist.questions has how well. */
 #ifndef SB_UPSTREAM_RECEPTIONIST_H
 #define SB_UPSTREAM_RECEPTIONIST_H
 
@@ -35,7 +36,7 @@ struct sb_receptionist_answer {
     const char *text;   /* in the arena */
     int score;          /* of the best intent, 0 to 100; SB_RECEPTIONIST_UNDERSTOOD is enough */
 };
-enum { SB_RECEPTIONIST_UNDERSTOOD = 50 };
+enum { SB_RECEPTIONIST_UNDERSTOOD = 55 };
 
 /* Answers question. False: out of memory. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_receptionist_answer(const struct sb_receptionist *receptionist,
