@@ -1,7 +1,7 @@
 // The receptionist's page: hold to talk, or type, on switchboard.js.
 import { Player, Recorder, Switchboard, SwitchboardError, newSessionId } from './switchboard.js';
 
-const TOO_SHORT_MS = 300;
+const TAP_MS = 300; // a press that is shorter was a tap; a recording that is, holds nothing
 
 const client = new Switchboard(); // the page's own origin, as a visitor
 const player = new Player();
@@ -16,24 +16,27 @@ const CURES = {
     microphone_denied: 'The microphone is blocked. Allow it for this page in your browser, or type your question below.',
     microphone_missing: 'No microphone can be used. Connect one, or type your question below.',
     unsupported: 'This browser cannot record sound here. Please type your question below.',
-    no_speech: 'I did not hear anything. Hold the button while you speak.',
+    no_speech: 'I did not hear anything. Hold the button while you speak, or press it once, speak, and press again.',
     network: 'The server cannot be reached. Please check your connection, and try again.',
     timeout: 'The server did not answer in time. Please try again.',
     interrupted: 'The connection broke before the answer was complete. Please try again.',
 };
+// Of the server's own faults users learn no more than that, and how to name it to somebody.
+const FAULTS = ['upstream_error', 'upstream_timeout', 'unavailable', 'misconfigured', 'internal', 'bad_answer'];
+const FAULT = 'The receptionist cannot answer at the moment. Please try again a little later.';
 
 let sessionId = newSessionId(); // of the conversation in the log
 let turn = null; // the AbortController of the turn that is under way
-let hold = null; // {recorder: Promise<Recorder>} while the button is held
+let hold = null; // what is being recorded: {recorder: Promise<Recorder>, since, latched}
 
 function show(state) {
     document.body.dataset.state = state;
-    status.textContent = SAYS[state];
+    const tapped = hold?.latched && state === 'listening';
+    status.textContent = tapped ? 'Listening. Press again to send.' : SAYS[state];
     const focused = document.activeElement === stop;
-    stop.hidden = state !== 'thinking' && state !== 'speaking';
+    stop.hidden = state !== 'thinking' && state !== 'speaking' && !tapped;
     if (stop.hidden && focused) talk.focus(); // not lost with the button
-    talk.setAttribute('aria-pressed', String(state === 'listening'));
-    talkLabel.textContent = state === 'listening' ? 'Let go to send' : 'Hold to talk';
+    talkLabel.textContent = tapped ? 'Press again to send' : state === 'listening' ? 'Let go to send' : 'Hold to talk';
 }
 
 function explain(failure) {
@@ -41,7 +44,7 @@ function explain(failure) {
     if (failure.code === 'rate_limited' && wait !== null)
         return `Too many questions at once. Please try again in ${wait} s.`;
     const reference = failure.traceId ? ` (Reference: ${failure.traceId})` : '';
-    return CURES[failure.code] ?? `${failure.message}${reference}`;
+    return CURES[failure.code] ?? `${FAULTS.includes(failure.code) ? FAULT : failure.message}${reference}`;
 }
 
 function fail(failure) {
@@ -62,7 +65,7 @@ function say(who, name, text) {
     label.textContent = name;
     words.textContent = text;
     item.append(label, words);
-    log.append(item);
+    log.firstElementChild.append(item);
     again.hidden = false;
     scroll();
     return words;
@@ -102,6 +105,7 @@ async function take(what) {
         show('speaking');
     };
     error.textContent = '';
+    timings.hidden = true;
     show('thinking');
     log.setAttribute('aria-busy', 'true'); // read out once it is whole, not word by word
     if (what.text !== undefined) say('you', 'You', what.text);
@@ -122,51 +126,68 @@ async function take(what) {
         showTimings(done.timings, firstSoundMs);
         show('idle');
     } catch (failure) {
-        if (turn === mine) fail(failure);
+        if (turn !== mine) return;
+        fail(failure);
+        if (question.value === '') question.value = what.text ?? ''; // to be sent again
     } finally {
         if (turn === mine) interrupt();
     }
 }
 
-// --- Hold to talk --------------------------------------------------------------------------------
+// --- Hold to talk, or tap and tap again -----------------------------------------------------------
 
 async function press() {
+    if (hold?.latched) return finish();
     if (hold) return;
     interrupt();
     player.unlock();
     error.textContent = '';
+    const mine = hold = { recorder: Recorder.start(), since: Infinity, latched: false };
     show('asking');
-    const mine = hold = { recorder: Recorder.start() };
     try {
-        await mine.recorder;
-        if (hold === mine) show('listening');
+        const recorder = await mine.recorder;
+        if (hold !== mine) return;
+        mine.since = recorder.startedAt;
+        recorder.ended.then(() => { if (hold === mine) finish(); }); // it is as long as it may be
+        show('listening');
     } catch (failure) {
-        if (hold === mine) fail(failure);
+        if (hold !== mine) return;
         hold = null;
+        fail(failure);
     }
 }
 
-async function release({ send = true } = {}) {
+/** Also a press that ended before there was a microphone, as while one is asked for, was a tap. */
+function release() {
+    if (!hold || hold.latched) return;
+    if (performance.now() - hold.since >= TAP_MS) return finish();
+    hold.latched = true;
+    show(document.body.dataset.state);
+}
+
+async function finish({ send = true } = {}) {
     if (!hold) return;
     const mine = hold;
     hold = null;
     show('idle');
-    const recorder = await mine.recorder.catch((failure) => { fail(failure); });
+    const recorder = await mine.recorder.catch((failure) => { if (!hold) fail(failure); });
     if (!recorder) return;
-    const long = performance.now() - recorder.startedAt >= TOO_SHORT_MS;
+    const long = performance.now() - recorder.startedAt >= TAP_MS;
     const audio = await recorder.stop();
     if (hold || !send) return;
     if (long) await take({ audio });
     else error.textContent = CURES.no_speech;
 }
 
+const discard = () => finish({ send: false });
+
 talk.addEventListener('pointerdown', (event) => {
     if (event.button !== 0) return;
     talk.setPointerCapture(event.pointerId);
     press();
 });
-for (const type of ['pointerup', 'lostpointercapture']) talk.addEventListener(type, () => release());
-talk.addEventListener('pointercancel', () => release({ send: false }));
+for (const type of ['pointerup', 'lostpointercapture']) talk.addEventListener(type, release);
+talk.addEventListener('pointercancel', discard);
 talk.addEventListener('contextmenu', (event) => event.preventDefault()); // a long touch
 
 const isHoldKey = ({ key }) => key === ' ' || key === 'Enter';
@@ -180,13 +201,14 @@ talk.addEventListener('keyup', (event) => {
     event.preventDefault();
     release();
 });
-talk.addEventListener('blur', () => release({ send: false }));
+talk.addEventListener('blur', () => { if (!hold?.latched) discard(); });
+document.addEventListener('visibilitychange', () => { if (document.hidden) discard(); });
 
-// Assistive technology presses without holding: there, one press begins and the next one sends.
+// Assistive technology presses without holding.
 talk.addEventListener('click', (event) => {
     if (event.detail !== 0) return;
-    if (hold) release();
-    else press();
+    press();
+    release();
 });
 
 // --- Everything else -----------------------------------------------------------------------------
@@ -201,7 +223,7 @@ form.addEventListener('submit', (event) => {
 });
 
 function cancel() {
-    release({ send: false });
+    discard();
     interrupt();
     show('idle');
 }
@@ -209,7 +231,7 @@ stop.addEventListener('click', cancel);
 again.addEventListener('click', () => {
     cancel();
     sessionId = newSessionId();
-    log.replaceChildren();
+    log.firstElementChild.replaceChildren();
     timings.hidden = true;
     error.textContent = '';
     again.hidden = true;

@@ -85,7 +85,7 @@ describe('the page', { concurrency: 4 }, () => {
         await page.locator('#talk').focus();
         await page.keyboard.down(' ');
         await state(page, 'listening');
-        assert.equal(await page.locator('#talk').getAttribute('aria-pressed'), 'true');
+        assert.ok(await page.getByRole('button', { name: 'Let go to send', exact: true }).isVisible());
         await spoken(page);
         await page.keyboard.up(' ');
         await answered(page);
@@ -182,12 +182,95 @@ describe('the page', { concurrency: 4 }, () => {
         await close(page);
     });
 
-    test('a press that is too short sends nothing, and says how it is meant', async () => {
+    /** Presses twice, with the question between. */
+    async function taps(page, tap) {
+        await tap();
+        await state(page, 'listening');
+        assert.equal(await page.getByRole('status').textContent(), 'Listening. Press again to send.');
+        assert.ok(await page.getByRole('button', { name: 'Press again to send', exact: true }).isVisible());
+        await spoken(page);
+        await tap();
+        await answered(page);
+        assert.match(await said(page, 'you').textContent(), /hours/);
+        await close(page);
+    }
+
+    test('who cannot hold the button taps it, and taps it again to send', async () => {
+        const page = await open(browser, server.base);
+        await taps(page, () => page.locator('#talk').click());
+    });
+
+    test('assistive technology, which clicks without a pointer, does likewise', async () => {
+        const page = await open(browser, server.base);
+        await taps(page, () => page.locator('#talk').evaluate((talk) => talk.click()));
+    });
+
+    test('the status keeps its words whole beside the buttons, at 390 pixels and with text of twice the size', async () => {
+        const page = await open(browser, server.base, { width: 390, height: 844 });
+        await page.locator('#question').fill('When do you open?');
+        await page.keyboard.press('Enter');
+        await answered(page);
+        await page.locator('#talk').click();
+        await state(page, 'listening');
+        for (const size of ['100%', '200%']) {
+            const lines = await page.evaluate((fontSize) => {
+                document.documentElement.style.fontSize = fontSize;
+                const status = document.getElementById('status');
+                return status.offsetHeight / parseFloat(getComputedStyle(status).lineHeight);
+            }, size);
+            assert.ok(lines <= 2.1, `${lines} lines`);
+            assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
+        }
+        await picture(page, 'tapped');
+        await close(page);
+    });
+
+    test('what was tapped is discarded by Stop, and nothing is sent', async () => {
         const page = await open(browser, server.base);
         await page.locator('#talk').click();
-        assert.match(await error(page), /^I did not hear anything\. Hold the button while you speak\.$/);
+        await state(page, 'listening');
+        await page.locator('#stop').click();
+        await state(page, 'idle');
+        assert.equal(await said(page, 'you').count(), 0);
+        assert.equal(await page.locator('#error').textContent(), '');
+        await close(page);
+    });
+
+    test('two taps with nothing between them send nothing, and say how it is meant', async () => {
+        const page = await open(browser, server.base);
+        await page.locator('#talk').dblclick();
+        assert.match(await error(page), /^I did not hear anything\. Hold the button while you speak, or /);
         assert.equal(await said(page, 'you').count(), 0);
         await close(page);
+    });
+
+    test('a recording that ends by itself is sent', async () => {
+        const page = await open(browser, server.base, { init: () => {
+            const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = async (what) => globalThis.microphone = await open(what);
+        } });
+        await page.locator('#talk').click();
+        await state(page, 'listening');
+        await spoken(page);
+        await page.evaluate(() => globalThis.microphone.getTracks().forEach((track) => track.stop()));
+        await answered(page);
+        await close(page);
+    });
+
+    test('a question that failed is there to be sent again, and no timings are', async () => {
+        const page = await open(browser, server.base);
+        await page.locator('#question').fill('Where can I park my car?');
+        await page.keyboard.press('Enter');
+        await page.waitForSelector('#timings:not([hidden])');
+        await page.route('**/api/voice-chat', (route) => route.fulfill({ status: 502, contentType: 'application/json',
+            body: JSON.stringify({ success: false, traceId: 'f'.repeat(32), error: { code: 'upstream_error', message: 'x' } }) }));
+        await page.locator('#question').fill('When do you open?');
+        await page.keyboard.press('Enter');
+        assert.match(await error(page), /^The receptionist cannot answer at the moment\. .* \(Reference: f{32}\)$/);
+        assert.equal(await page.locator('#question').inputValue(), 'When do you open?');
+        assert.ok(await page.locator('#timings').isHidden());
+        await picture(page, 'failed');
+        await close(page, ['Failed to load resource: the server responded with a status of 502 (Bad Gateway)']);
     });
 
     test('everything on the page has a role and a name, and what changes is announced', async () => {
@@ -198,6 +281,7 @@ describe('the page', { concurrency: 4 }, () => {
             assert.equal(await page.getByRole(role, { name, exact: true }).count(), 1, `${role} ${name}`);
         assert.equal(await page.getByRole('status').textContent(), 'Ready.');
         assert.equal(await page.locator('[role=alert]').count(), 1);
+        assert.equal(await page.getByRole('log').getByRole('list').count(), 1, 'entries are items of a list');
         const unnamed = await page.$$eval('button, input, [tabindex]', (all) => all.filter((element) =>
             !element.textContent.trim() && !element.labels?.length && !element.getAttribute('aria-labelledby'))
             .map(({ outerHTML }) => outerHTML));

@@ -52,7 +52,7 @@ export class Recorder {
         this.#stream = stream;
         this.#recorder = new MediaRecorder(stream, mimeType === '' ? {} : { mimeType });
         this.#recorder.ondataavailable = ({ data }) => this.#pieces.push(data);
-        this.#stopped = new Promise((resolve) => { this.#recorder.onstop = resolve; });
+        this.#stopped = new Promise((resolve) => { this.#recorder.onstop = () => resolve(); });
         this.#recorder.start();
         this.startedAt = performance.now();
         this.#timer = setTimeout(() => this.stop(), maxMs);
@@ -71,6 +71,14 @@ export class Recorder {
             stream.getTracks().forEach((track) => track.stop());
             throw microphoneError(cause);
         }
+    }
+
+    /**
+     * Resolves when the recording has ended: by stop(), after maxMs, or because the microphone did.
+     * @returns {Promise<void>}
+     */
+    get ended() {
+        return this.#stopped;
     }
 
     /** Ends the recording. @returns {Promise<Blob>} */
