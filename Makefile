@@ -224,8 +224,13 @@ FILES ?=
 http: all docs $(NODE_MODULES)
 	@tests/http/run "$(BUILD)" "$(SERVERS)" $(FILES)
 
-# The browser's side: its modules in Node.js, then the page in Chromium.
-browser: all docs $(NODE_MODULES)
+# What the JSDoc of www/ promises, by TypeScript's compiler.
+typecheck: $(NODE_MODULES)
+	@tests/node_modules/.bin/tsc --project tests/browser/tsconfig.json
+	@echo "typecheck: www/ is as it says"
+
+# The browser's side: its types, its modules in Node.js, then the page in Chromium.
+browser: all docs typecheck
 	@command -v chromium >/dev/null || { echo "no program chromium: apt-get install chromium" >&2; exit 1; }
 	@node --test --test-reporter=spec tests/browser/unit/*.test.mjs
 	@tests/http/run "$(BUILD)" "lighttpd apache" tests/browser/*.test.mjs
@@ -307,5 +312,5 @@ clean:
 	rm -rf build tests/node_modules tests/bench/node_modules
 
 .PHONY: all deps deps-demo deps-check deps-bench deps-fuzz deps-coverage run serve docs units unit \
-        replay http browser robust torture lint analyze rules check coverage fuzz bench bench-doc soak \
+        replay http typecheck browser robust torture lint analyze rules check coverage fuzz bench bench-doc soak \
         install clean

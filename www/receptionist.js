@@ -6,6 +6,7 @@ const TAP_MS = 300; // a press that is shorter was a tap; a recording that is, h
 const client = new Switchboard(); // the page's own origin, as a visitor
 const player = new Player();
 
+/** @returns {any} */
 const $ = (id) => document.getElementById(id);
 const [log, status, error, talk, talkLabel, stop, again, form, question, timings] =
     ['log', 'status', 'error', 'talk', 'talk-label', 'stop', 'again', 'ask', 'question', 'timings'].map($);
@@ -73,6 +74,7 @@ function say(who, name, text) {
 
 const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
 
+/** @param {{sttMs?: number, llmMs?: number, ttsMs?: number}} timings @param {number} [firstSoundMs] */
 function showTimings({ sttMs, llmMs, ttsMs }, firstSoundMs) {
     const rows = { Hearing: sttMs, Thinking: llmMs, Speaking: ttsMs, 'First sound': firstSoundMs };
     timings.replaceChildren(...Object.entries(rows).filter(([, ms]) => ms !== undefined).map(([name, ms]) => {
@@ -94,7 +96,7 @@ function interrupt() {
     log.setAttribute('aria-busy', 'false');
 }
 
-/** @param {{audio: Blob}|{text: string}} what */
+/** @param {{audio?: Blob, text?: string}} what */
 async function take(what) {
     interrupt();
     const mine = turn = new AbortController();
@@ -239,4 +241,4 @@ again.addEventListener('click', () => {
     talk.focus();
 });
 document.addEventListener('keydown', ({ key }) => { if (key === 'Escape') cancel(); });
-player.addEventListener('idle', () => { document.body.dataset.played = player.played; });
+player.addEventListener('idle', () => { document.body.dataset.played = String(player.played); });

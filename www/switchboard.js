@@ -53,7 +53,8 @@ export class Switchboard {
     #now;
     #pause;
     #storage;
-    #visitor = null; // the visitor's token that was given out last
+    /** The visitor's token that was given out last. @type {string|null} */
+    #visitor = null;
     #tokens;
 
     /** @param {SwitchboardOptions} [options] */
@@ -122,7 +123,7 @@ export class Switchboard {
         try {
             return await this.#once(path, options, token);
         } catch (error) {
-            if (error?.status !== 401 || token === null) throw error;
+            if (!(error instanceof SwitchboardError) || error.status !== 401 || token === null) throw error;
             this.#tokens.refuse(token);
             return this.#once(path, options, await this.#tokens.get());
         }
@@ -176,7 +177,7 @@ export class Switchboard {
             const parser = new SseParser(take, lastEventId);
             let failure = new SwitchboardError({ code: 'interrupted', message: 'The stream ended.' });
             try {
-                const headers = lastEventId === '' ? {} : { 'Last-Event-ID': lastEventId };
+                const headers = { ...(lastEventId !== '' && { 'Last-Event-ID': lastEventId }) };
                 const response = await this.request(path, { headers, accept: 'text/event-stream', signal, retries: 0 });
                 if (response.status === 204) return;
                 onOpen?.();

@@ -46,7 +46,11 @@ export class SwitchboardError extends Error {
 
 const PASSING = new Set([0, 429, 502, 503, 504]);
 
-/** Whether trying again later may help: no answer, too many requests, something behind is down. */
+/**
+ * Whether trying again later may help: no answer, too many requests, something behind is down.
+ * @param {unknown} error
+ * @returns {error is SwitchboardError}
+ */
 export function mayPass(error) {
     return error instanceof SwitchboardError && PASSING.has(error.status);
 }
@@ -85,7 +89,7 @@ export function pause(ms, signal) {
         if (signal?.aborted) return reject(signal.reason);
         const end = () => {
             clearTimeout(timer);
-            reject(signal.reason);
+            reject(signal?.reason);
         };
         const timer = setTimeout(() => {
             signal?.removeEventListener('abort', end);

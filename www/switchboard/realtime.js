@@ -39,13 +39,19 @@ const failed = (message, cause) => new SwitchboardError({ code: 'connection_fail
 export class RealtimeSession {
     #client;
     #options;
+    /** @type {RTCPeerConnection|null} */
     #peer = null;
+    /** @type {RTCDataChannel|null} */
     #channel = null;
-    #live = null; // the peer while it is connected
-    #call = null; // of via: 'server'
+    /** The peer while it is connected. @type {RTCPeerConnection|null} */
+    #live = null;
+    /** Of via: 'server'. @type {string|null} */
+    #call = null;
+    /** @type {MediaStream|null} */
     #stream = null;
     #abort = new AbortController();
-    #timer = null;
+    /** @type {ReturnType<typeof setTimeout>|undefined} */
+    #timer;
     #startedAt = 0;
     #ended = false;
 
@@ -65,9 +71,9 @@ export class RealtimeSession {
     async start() {
         this.#startedAt = performance.now();
         try {
-            this.#stream = await this.#options.microphone();
+            const stream = this.#stream = await this.#options.microphone();
             if (this.#ended) return this.#close();
-            await this.#open();
+            await this.#open(stream);
         } catch (error) {
             this.#end('failed', error);
             throw error;
@@ -110,10 +116,10 @@ export class RealtimeSession {
     }
 
     /** Connects; after a failure that may pass again, with waits, as often as is allowed. */
-    async #open() {
+    async #open(stream) {
         for (;;) {
             try {
-                return await this.#connect();
+                return await this.#connect(stream);
             } catch (error) {
                 this.#close();
                 if (this.#ended || !mayPass(error) || this.restarts >= this.#options.maxRestarts) throw error;
@@ -129,12 +135,13 @@ export class RealtimeSession {
         await this.#options.pause(waitMs, this.#abort.signal);
     }
 
-    async #connect() {
+    /** @param {MediaStream} stream */
+    async #connect(stream) {
         const began = performance.now();
         const timings = {};
         const peer = this.#peer = new this.#options.RTCPeerConnection();
         const channel = this.#channel = peer.createDataChannel('oai-events');
-        this.#stream.getTracks().forEach((track) => peer.addTrack(track, this.#stream));
+        stream.getTracks().forEach((track) => peer.addTrack(track, stream));
         peer.ontrack = ({ streams }) => this.#options.onTrack?.(streams[0]);
         channel.onmessage = ({ data }) => this.#options.onEvent?.(JSON.parse(data));
         const opened = new Promise((resolve, reject) => {
@@ -148,8 +155,9 @@ export class RealtimeSession {
             this.#abort.signal.addEventListener('abort', () => reject(this.#abort.signal.reason), { once: true });
         });
         opened.catch(() => {});
-        await peer.setLocalDescription(await peer.createOffer());
-        const { sdp, maxSessionSeconds } = await this.#exchange(peer.localDescription.sdp, timings);
+        const offer = await peer.createOffer();
+        await peer.setLocalDescription(offer);
+        const { sdp, maxSessionSeconds } = await this.#exchange(peer.localDescription?.sdp ?? offer.sdp, timings);
         await peer.setRemoteDescription({ type: 'answer', sdp }).catch((cause) => {
             throw failed('The answer could not be used.', cause);
         });
@@ -196,7 +204,7 @@ export class RealtimeSession {
         const error = failed('The connection broke.');
         this.#close();
         const again = this.restarts < this.#options.maxRestarts
-            ? this.#wait(error).then(() => this.#open()) : Promise.reject(error);
+            ? this.#wait(error).then(() => this.#open(this.#stream)) : Promise.reject(error);
         again.catch((reason) => this.#end('failed', reason));
     }
 }

@@ -78,7 +78,7 @@ export class SseParser {
  * @param {SseParser} parser
  */
 export async function readEvents(response, parser) {
-    const reader = response.body.getReader();
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
     const decoder = new TextDecoder(); // drops a byte order mark
     try {
         for (;;) {

@@ -22,7 +22,9 @@ export const isFresh = (token, nowMs) => (expiryOf(token) ?? 0) - EARLY_MS > now
 export class TokenKeeper {
     #obtain;
     #now;
+    /** @type {Promise<string|null>|null} */
     #pending = null;
+    /** @type {string|null} */
     #token = null;
     #freshUntil = 0;
 

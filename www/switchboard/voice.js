@@ -42,8 +42,10 @@ export async function openMicrophone() {
 export class Recorder {
     #stream;
     #recorder;
+    /** @type {Blob[]} */
     #pieces = [];
     #timer;
+    /** @type {Promise<void>} */
     #stopped;
 
     /** @param {MediaStream} stream */
@@ -103,9 +105,12 @@ function bytesOf(base64) {
  * audio clock) when one is scheduled, `idle` when there is silence again.
  */
 export class Player extends EventTarget {
+    /** @type {AudioContext|null} */
     #context = null;
-    #pieces = new Map(); // clause -> its audio so far
+    /** The audio so far of each clause. @type {Map<number, Uint8Array[]>} */
+    #pieces = new Map();
     #chain = Promise.resolve(); // decoding overlaps, scheduling is in order
+    /** @type {Set<AudioBufferSourceNode>} */
     #sources = new Set();
     #next = 0; // when the clause after the last one starts, by the context's clock
     #turn = 0; // what was decoded for an earlier turn is not played
@@ -120,8 +125,13 @@ export class Player extends EventTarget {
 
     /** Browsers let a page play sound only after a gesture: call this in the handler of one. */
     unlock() {
-        this.#context ??= new globalThis.AudioContext();
-        if (this.#context.state === 'suspended') this.#context.resume().catch(() => {});
+        this.#unlocked();
+    }
+
+    #unlocked() {
+        const context = this.#context ??= new globalThis.AudioContext();
+        if (context.state === 'suspended') context.resume().catch(() => {});
+        return context;
     }
 
     /** Falls silent at once, and forgets what was still to come. */
@@ -154,21 +164,22 @@ export class Player extends EventTarget {
         if (!last) return;
         this.#pieces.delete(clause);
         if (pieces.length === 0) return;
-        this.unlock();
+        const context = this.#unlocked();
         const turn = this.#turn;
         const whole = new Blob(pieces).arrayBuffer();
-        const decoded = whole.then((bytes) => this.#context.decodeAudioData(bytes));
+        const decoded = whole.then((bytes) => context.decodeAudioData(bytes));
         decoded.catch(() => {}); // it is the chain that tells
         this.#chain = this.#chain.then(() => decoded).then((buffer) => {
-            if (turn === this.#turn) this.#schedule(buffer);
+            if (turn === this.#turn) this.#schedule(context, buffer);
         }, () => { this.failed++; });
     }
 
-    #schedule(buffer) {
-        const source = this.#context.createBufferSource();
+    /** @param {AudioContext} context @param {AudioBuffer} buffer */
+    #schedule(context, buffer) {
+        const source = context.createBufferSource();
         source.buffer = buffer;
-        source.connect(this.#context.destination);
-        const at = Math.max(this.#next, this.#context.currentTime + LEAD_S);
+        source.connect(context.destination);
+        const at = Math.max(this.#next, context.currentTime + LEAD_S);
         this.#next = at + buffer.duration;
         this.#sources.add(source);
         source.onended = () => {
@@ -222,12 +233,13 @@ export function newSessionId() {
  * @property {(error: SwitchboardError) => void} [onError]
  */
 
+/** @param {VoiceTurn} turn */
 function bodyOf({ audio, text, sessionId, language }) {
     const fields = Object.fromEntries(Object.entries({ text, sessionId, language })
         .filter(([, value]) => value !== undefined));
     if (audio === undefined) return fields;
     const form = new FormData();
-    for (const [name, value] of Object.entries(fields)) form.append(name, value);
+    for (const [name, value] of Object.entries(fields)) form.append(name, String(value));
     form.append('audio', audio, 'recording');
     return form;
 }
