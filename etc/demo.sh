@@ -13,19 +13,19 @@ secret() {
     od -An -N32 -tx1 /dev/urandom | tr -d ' \n'
 }
 
-# Made once, so that a second `make run` finds the calls of the first.
-if [ ! -e "$env_file" ]; then
-    mkdir -p "$root"
-    umask 077
-    mkdir -p "$root/state"
-    cat >"$env_file" <<EOF
+# The secrets are made once, so that a second `make run` finds the calls of the first; the places are
+# those of this checkout, which may be a copy of another.
+mkdir -p "$root"
+umask 077
+mkdir -p "$root/state"
+[ -e "$env_file" ] || printf 'JWT_SECRET=%s\nJITSI_JWT_SECRET=%s\n' "$(secret)" "$(secret)" >"$env_file"
+kept=$(grep -v -e ^STATE_DIR= -e ^RUN_DIR= -e ^LOG_DIR= "$env_file")
+cat >"$env_file" <<EOF
 STATE_DIR=$root/state
 RUN_DIR=$root/run
 LOG_DIR=$root/log
-JWT_SECRET=$(secret)
-JITSI_JWT_SECRET=$(secret)
+$kept
 EOF
-fi
 SWITCHBOARD_ENV=$env_file
 ALLOWED_ORIGINS=http://127.0.0.1:$port,http://localhost:$port # the port may be another each time
 ENABLE_VISITORS=true # the receptionist's page asks for no account
