@@ -29,7 +29,7 @@ struct ask {
     enum sb_error (*finish)(struct ask *ask, const struct sb_fetch_result *result);
     struct sb_sse_reader reader;
     bool reads, complete; /* reader is in use; the stream has said that it ended */
-    bool refused, spoke;  /* by sink; some sound has come */
+    bool refused, spoke;  /* by sink; some sound, or a word, has come */
     bool counted;         /* the API has said how many tokens it took */
     int64_t tokens;       /* those counted so far, or guessed by bytes */
     size_t bytes;         /* of the messages, and of what was said so far */
@@ -192,6 +192,7 @@ static bool take_chunk(struct ask *ask, const json_t *chunk)
         return false;
     }
     count_tokens(ask, json_object_get(chunk, "usage"), text == NULL ? 0 : strlen(text));
+    ask->spoke = ask->spoke || (text != NULL && text[strspn(text, " \t\r\n")] != '\0');
     ask->refused = text != NULL && *text != '\0' && !ask->sink(ask->context, text, strlen(text));
     return !ask->refused;
 }
@@ -201,6 +202,8 @@ static bool take_event(void *context, const char *name, const char *data, size_t
     struct ask *ask = context;
     if (strcmp(data, "[DONE]") == 0) {
         ask->complete = true;
+        if (!ask->spoke)
+            ask->broken = "the reply is empty: one that thinks needs more REPLY_TOKENS_MAX";
         return true;
     }
     json_t *chunk = sb_json_parse_object(data, length);

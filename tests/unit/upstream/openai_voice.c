@@ -411,6 +411,18 @@ Test(openai_thinking, a_stream_that_is_wrong_is_an_upstream_error)
     }
 }
 
+Test(openai_thinking, a_reply_without_a_word_is_an_upstream_error)
+{
+    static const char *const rows[] = {DONE, DELTA("") USAGE("300") DONE, DELTA(" \\n") DONE};
+    for (size_t i = 0; i < SB_COUNT(rows); i++) {
+        cloud_tell(200, SSE, "", rows[i]);
+        cr_expect_eq(think(), SB_E_UPSTREAM_ERROR, "%zu", i);
+        cr_expect_eq(cloud_logged("the reply is empty"), i + 1);
+        cr_expect_eq(cloud.request_count, 1);
+        script_free(&cloud);
+    }
+}
+
 Test(openai_thinking, an_answer_that_is_no_stream_is_an_upstream_error)
 {
     static const char *const rows[][2] = {
