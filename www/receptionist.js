@@ -2,6 +2,7 @@
 import { Player, Recorder, Switchboard, SwitchboardError, newSessionId } from './switchboard.js';
 
 const TAP_MS = 300; // a press that is shorter was a tap; a recording that is, holds nothing
+const CLICK_MS = 1000; // a click so soon after a pointer is that pointer's
 
 const client = new Switchboard(); // the page's own origin, as a visitor
 const player = new Player();
@@ -183,9 +184,11 @@ async function finish({ send = true } = {}) {
 
 const discard = () => finish({ send: false });
 
+let pointedAt = -Infinity;
 talk.addEventListener('pointerdown', (event) => {
     if (event.button !== 0) return;
     talk.setPointerCapture(event.pointerId);
+    pointedAt = event.timeStamp;
     press();
 });
 for (const type of ['pointerup', 'lostpointercapture']) talk.addEventListener(type, release);
@@ -206,9 +209,9 @@ talk.addEventListener('keyup', (event) => {
 talk.addEventListener('blur', () => { if (!hold?.latched) discard(); });
 document.addEventListener('visibilitychange', () => { if (document.hidden) discard(); });
 
-// Assistive technology presses without holding.
+// Assistive technology presses without holding, and not all of it by a pointer.
 talk.addEventListener('click', (event) => {
-    if (event.detail !== 0) return;
+    if (event.detail !== 0 || event.timeStamp - pointedAt < CLICK_MS) return;
     press();
     release();
 });

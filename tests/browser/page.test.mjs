@@ -205,6 +205,15 @@ describe('the page', { concurrency: 4 }, () => {
         await taps(page, () => page.locator('#talk').evaluate((talk) => talk.click()));
     });
 
+    test('a tap that is followed by a click without detail, as some assistive technology does, is one tap', async () => {
+        const page = await open(browser, server.base);
+        await page.locator('#talk').click();
+        await page.locator('#talk').evaluate((talk) => talk.click());
+        await state(page, 'listening');
+        assert.equal(await page.locator('#error').textContent(), '');
+        await close(page);
+    });
+
     test('the status keeps its words whole beside the buttons, at 390 pixels and with text of twice the size', async () => {
         const page = await open(browser, server.base, { width: 390, height: 844 });
         await page.locator('#question').fill('When do you open?');
