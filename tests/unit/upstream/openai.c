@@ -23,7 +23,7 @@ static struct sb_openai openai;
 static struct sb_openai_secret secret;
 static struct sb_openai_call call;
 static char *voices[] = {(char *)"marin"};
-static const struct sb_openai_session session = {.user_id = "ada", .voice = "marin"};
+static const struct sb_openai_session session = {.user_id = "nora", .voice = "marin"};
 
 static void setup(void)
 {
@@ -165,16 +165,16 @@ Test(openai, what_is_configured_is_what_is_asked_for)
 Test(openai, the_api_knows_a_user_by_a_hash_alone)
 {
     json_decref(asked());
-    const char *identifier = sb_openai_safety_identifier(openai.arena, &config, "ada");
+    const char *identifier = sb_openai_safety_identifier(openai.arena, &config, "nora");
     cr_assert_str_eq(script_header(&api, 0, "OpenAI-Safety-Identifier"), identifier);
     cr_assert_eq(strspn(identifier, "0123456789abcdef"), 64);
     cr_assert_eq(strlen(identifier), 64);
-    cr_assert_null(strstr(api.heads[0], "ada"));
-    cr_assert_null(strstr(api.bodies[0], "ada"));
-    cr_assert_str_eq(sb_openai_safety_identifier(openai.arena, &config, "ada"), identifier);
+    cr_assert_null(strstr(api.heads[0], "nora"));
+    cr_assert_null(strstr(api.bodies[0], "nora"));
+    cr_assert_str_eq(sb_openai_safety_identifier(openai.arena, &config, "nora"), identifier);
     cr_assert_str_neq(sb_openai_safety_identifier(openai.arena, &config, "bob"), identifier);
     config.jwt_secret = "another-secret-of-32-bytes-or-so";
-    cr_assert_str_neq(sb_openai_safety_identifier(openai.arena, &config, "ada"), identifier);
+    cr_assert_str_neq(sb_openai_safety_identifier(openai.arena, &config, "nora"), identifier);
 }
 
 Test(openai, an_answer_without_what_is_needed_is_an_upstream_error)
