@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
 #include <poll.h>
@@ -387,20 +386,11 @@ static int run(struct report *report, const char *cgi_bin)
 
 static int check(int argc, char **argv)
 {
-    static const struct option longs[] = {{"cgi-bin", required_argument, NULL, 'c'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {NULL, 0, NULL, 0}};
     struct report report = {0};
     const char *cgi_bin = NULL;
-    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        if (option == 'c')
-            cgi_bin = optarg;
-        else if (option == 'j')
-            report.as_json = true;
-        else
-            return usage_error(&this_verb, "an option is not known");
-    }
-    if (optind != argc)
-        return usage_error(&this_verb, "too many arguments");
+    const struct verb_option known[] = {
+        {"cgi-bin", &cgi_bin, NULL}, {"json", NULL, &report.as_json}, {NULL, NULL, NULL}};
+    if (!parse_options(argc, argv, known))
+        return usage_error(&this_verb, "an option is not known");
     return run(&report, cgi_bin);
 }

@@ -1,7 +1,6 @@
 /* switchboard doctor: what breaks an installation, each finding with what to change. */
 #include "doctor.h"
 
-#include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -148,60 +147,26 @@ static bool take_number(const char *text, int64_t *number)
     return end != text && *end == '\0' && *number >= 0;
 }
 
-static bool take_option(struct doctor *doctor, int option)
-{
-    struct doctor_options *options = &doctor->options;
-    int server;
-    switch (option) {
-    case 'u':
-        options->url = optarg;
-        return true;
-    case 'c':
-        options->connect = optarg;
-        return true;
-    case 's':
-        server = index_of(optarg, doctor_server_names);
-        doctor->server = server < 0 ? DOCTOR_UNKNOWN : (enum doctor_server)server;
-        return doctor->server != DOCTOR_UNKNOWN;
-    case 'f':
-        options->server_config = optarg;
-        return true;
-    case 'b':
-        options->cgi_bin = optarg;
-        return true;
-    case 'r':
-        options->cron = optarg;
-        return true;
-    case 'l':
-        options->logrotate = optarg;
-        return true;
-    case 'd':
-        return take_number(optarg, &options->disk_min_mib);
-    case 'j':
-        doctor->as_json = true;
-        return true;
-    default:
-        return false;
-    }
-}
-
 static bool parse(struct doctor *doctor, int argc, char **argv)
 {
-    static const struct option longs[] = {{"url", required_argument, NULL, 'u'},
-                                          {"connect", required_argument, NULL, 'c'},
-                                          {"server", required_argument, NULL, 's'},
-                                          {"server-config", required_argument, NULL, 'f'},
-                                          {"cgi-bin", required_argument, NULL, 'b'},
-                                          {"cron", required_argument, NULL, 'r'},
-                                          {"logrotate", required_argument, NULL, 'l'},
-                                          {"disk-min", required_argument, NULL, 'd'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {NULL, 0, NULL, 0}};
-    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        if (!take_option(doctor, option))
-            return false;
-    }
-    return optind == argc;
+    struct doctor_options *options = &doctor->options;
+    const char *server = NULL, *disk_min = NULL;
+    const struct verb_option known[] = {{"url", &options->url, NULL},
+                                        {"connect", &options->connect, NULL},
+                                        {"server", &server, NULL},
+                                        {"server-config", &options->server_config, NULL},
+                                        {"cgi-bin", &options->cgi_bin, NULL},
+                                        {"cron", &options->cron, NULL},
+                                        {"logrotate", &options->logrotate, NULL},
+                                        {"disk-min", &disk_min, NULL},
+                                        {"json", NULL, &doctor->as_json},
+                                        {NULL, NULL, NULL}};
+    if (!parse_options(argc, argv, known))
+        return false;
+    int number = server == NULL ? DOCTOR_UNKNOWN : index_of(server, doctor_server_names);
+    doctor->server = number < 0 ? DOCTOR_UNKNOWN : (enum doctor_server)number;
+    return (server == NULL || doctor->server != DOCTOR_UNKNOWN) &&
+           (disk_min == NULL || take_number(disk_min, &options->disk_min_mib));
 }
 
 /* The site's address: --url, else the configuration's; NULL: neither says a good one. */

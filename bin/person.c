@@ -1,36 +1,22 @@
 #include "person.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 bool person_parse(const struct verb *verb, int argc, char **argv, bool may_keep_audit,
                   struct person *person)
 {
-    static const struct option longs[] = {{"user", required_argument, NULL, 'u'},
-                                          {"visitor", required_argument, NULL, 'v'},
-                                          {"email", required_argument, NULL, 'e'},
-                                          {"keep-audit", no_argument, NULL, 'k'},
-                                          {NULL, 0, NULL, 0}};
     const char *user = NULL, *visitor = NULL;
-    bool known = true;
+    const struct verb_option known[] = {{"keep-audit", NULL, &person->keep_audit},
+                                        {"user", &user, NULL},
+                                        {"visitor", &visitor, NULL},
+                                        {"email", &person->person.email, NULL},
+                                        {NULL, NULL, NULL}};
     *person = (struct person){.keep_audit = false};
-    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        if (option == 'u')
-            user = optarg;
-        else if (option == 'v')
-            visitor = optarg;
-        else if (option == 'e')
-            person->person.email = optarg;
-        else if (option == 'k' && may_keep_audit)
-            person->keep_audit = true;
-        else
-            known = false;
-    }
-    const char *id = user != NULL ? user : visitor;
-    if (!known || optind != argc) {
+    if (!parse_options(argc, argv, known + !may_keep_audit)) {
         usage_error(verb, "an option is not known");
         return false;
     }
+    const char *id = user != NULL ? user : visitor;
     if ((user != NULL && visitor != NULL) || (id == NULL && person->person.email == NULL)) {
         usage_error(verb, "one of --user and --visitor, or --email, must say who");
         return false;

@@ -1,5 +1,6 @@
 /* switchboard VERB ...: the administrator's command. */
 #include <errno.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -110,6 +111,22 @@ int outcome(enum sb_error error, const char *what)
         break;
     }
     return VERB_FAILED;
+}
+
+bool parse_options(int argc, char **argv, const struct verb_option *options)
+{
+    struct option longs[VERB_OPTIONS_MAX + 1] = {{NULL, 0, NULL, 0}};
+    for (size_t i = 0; i < VERB_OPTIONS_MAX && options[i].name != NULL; i++)
+        longs[i] = (struct option){
+            options[i].name, options[i].text != NULL ? required_argument : no_argument, NULL, 0};
+    int at = 0, result;
+    while ((result = getopt_long(argc, argv, "", longs, &at)) == 0) {
+        if (options[at].text != NULL)
+            *options[at].text = optarg;
+        else
+            *options[at].flag = true;
+    }
+    return result == -1 && optind == argc;
 }
 
 int index_of(const char *text, const char *const *names)

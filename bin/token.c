@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,39 +30,15 @@ struct options {
 
 static bool parse(int argc, char **argv, struct options *options)
 {
-    static const struct option longs[] = {{"sub", required_argument, NULL, 's'},
-                                          {"name", required_argument, NULL, 'n'},
-                                          {"role", required_argument, NULL, 'r'},
-                                          {"ttl", required_argument, NULL, 't'},
-                                          {"jwks", required_argument, NULL, 'j'},
-                                          {"raw", no_argument, NULL, 'w'},
-                                          {NULL, 0, NULL, 0}};
+    const struct verb_option known[] = {{"sub", &options->sub, NULL},
+                                        {"name", &options->name, NULL},
+                                        {"role", &options->role, NULL},
+                                        {"ttl", &options->ttl, NULL},
+                                        {"jwks", &options->jwks, NULL},
+                                        {"raw", NULL, &options->raw},
+                                        {NULL, NULL, NULL}};
     *options = (struct options){0};
-    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        switch (option) {
-        case 's':
-            options->sub = optarg;
-            break;
-        case 'n':
-            options->name = optarg;
-            break;
-        case 'r':
-            options->role = optarg;
-            break;
-        case 't':
-            options->ttl = optarg;
-            break;
-        case 'j':
-            options->jwks = optarg;
-            break;
-        case 'w':
-            options->raw = true;
-            break;
-        default:
-            return false;
-        }
-    }
-    return optind == argc;
+    return parse_options(argc, argv, known);
 }
 
 static void key_string(struct sb_buf *out, const char *key, const char *value)

@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,22 +18,6 @@ struct options {
     const char *day;
     bool json;
 };
-
-static bool parse(int argc, char **argv, struct options *options)
-{
-    static const struct option longs[] = {{"day", required_argument, NULL, 'd'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {NULL, 0, NULL, 0}};
-    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        if (option == 'd')
-            options->day = optarg;
-        else if (option == 'j')
-            options->json = true;
-        else
-            return false;
-    }
-    return optind == argc;
-}
 
 /* The first millisecond of the day in text; false: it is none. */
 static bool read_day(const char *text, int64_t *at_ms)
@@ -94,8 +77,10 @@ static int usage(int argc, char **argv)
 {
     struct command command;
     struct options options = {.day = NULL};
+    const struct verb_option known[] = {
+        {"day", &options.day, NULL}, {"json", NULL, &options.json}, {NULL, NULL, NULL}};
     int64_t now_ms = sb_clock_now_ms(), at_ms = now_ms;
-    if (!parse(argc, argv, &options))
+    if (!parse_options(argc, argv, known))
         return usage_error(&this_verb, "an option is not known");
     if (options.day != NULL && !read_day(options.day, &at_ms))
         return usage_error(&this_verb, "--day must be a day such as 2026-11-21");

@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,31 +21,13 @@ struct options {
 
 static bool parse(int argc, char **argv, struct options *options)
 {
-    static const struct option longs[] = {{"id", required_argument, NULL, 'i'},
-                                          {"name", required_argument, NULL, 'n'},
-                                          {"role", required_argument, NULL, 'r'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {NULL, 0, NULL, 0}};
+    const struct verb_option known[] = {{"id", &options->id, NULL},
+                                        {"name", &options->name, NULL},
+                                        {"role", &options->role, NULL},
+                                        {"json", NULL, &options->json},
+                                        {NULL, NULL, NULL}};
     *options = (struct options){.role = "user"};
-    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        switch (option) {
-        case 'i':
-            options->id = optarg;
-            break;
-        case 'n':
-            options->name = optarg;
-            break;
-        case 'r':
-            options->role = optarg;
-            break;
-        case 'j':
-            options->json = true;
-            break;
-        default:
-            return false;
-        }
-    }
-    return optind == argc;
+    return parse_options(argc, argv, known);
 }
 
 static enum sb_error add_user(struct sb_db_conn *tx, void *context)

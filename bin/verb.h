@@ -51,6 +51,18 @@ SB_NONNULL_ALL int outcome(enum sb_error error, const char *what);
 /* Says which keys of set are left out, and why. */
 SB_NONNULL_ALL void say_left_out(const struct sb_jwks *set);
 
+/* --name TEXT, or --name alone. */
+struct verb_option {
+    const char *name;  /* NULL ends the list */
+    const char **text; /* gets the last TEXT that is given; NULL: it takes none */
+    bool *flag;        /* of one without TEXT: set if it is there */
+};
+enum { VERB_OPTIONS_MAX = 12 };
+
+/* Reads the options behind argv[0]. False: there is another one (said), or something else. */
+SB_NONNULL_ALL SB_MUST_CHECK bool parse_options(int argc, char **argv,
+                                                const struct verb_option *options);
+
 /* The index of text in names (NULL-terminated), or -1. */
 SB_NONNULL_ALL int index_of(const char *text, const char *const *names);
 

@@ -68,7 +68,7 @@ static char **clean_environment(void)
     return clean;
 }
 
-/* An error number. All other descriptors are closed by the exec. */
+/* An error number. */
 static int spawn(const char *command, int lock, char **environment, pid_t *child)
 {
     char *const argv[] = {(char *)command, (char *)"jwks", (char *)"refresh", NULL};
@@ -85,6 +85,8 @@ static int spawn(const char *command, int lock, char **environment, pid_t *child
     int error = posix_spawn_file_actions_adddup2(&actions, lock, STDIN_FILENO);
     for (int fd = STDOUT_FILENO; error == 0 && fd <= STDERR_FILENO; fd++)
         error = posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_WRONLY, 0);
+    if (error == 0) /* libcurl's own descriptors outlive an exec */
+        error = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     if (error == 0)
         error = posix_spawn(child, command, &actions, &attributes, argv, environment);
     posix_spawn_file_actions_destroy(&actions);

@@ -50,11 +50,17 @@ struct sb_arena *sb_arena_new(size_t cap)
     return arena;
 }
 
+/* Neither the heap nor an idle worker keeps tokens and secrets. */
+static void wipe(struct chunk *chunk)
+{
+    explicit_bzero(chunk->data, chunk->used);
+}
+
 static void free_chunks(struct chunk *chunk)
 {
     while (chunk != NULL) {
         struct chunk *next = chunk->next;
-        explicit_bzero(chunk->data, chunk->used); /* the heap keeps no tokens and no secrets */
+        wipe(chunk);
         free(chunk);
         chunk = next;
     }
@@ -71,6 +77,7 @@ void sb_arena_free(struct sb_arena *arena)
 void sb_arena_reset(struct sb_arena *arena)
 {
     free_chunks(arena->first->next);
+    wipe(arena->first);
     arena->first->next = NULL;
     arena->first->used = 0;
     arena->current = arena->first;

@@ -18,7 +18,7 @@ SB_MUST_CHECK struct sb_arena *sb_arena_new(size_t cap);
 /* Wipes and frees arena and all that was allocated from it. NULL is allowed. */
 void sb_arena_free(struct sb_arena *arena);
 
-/* Gives back all allocations; every pointer into the arena is dead after it. */
+/* Wipes and gives back all allocations; every pointer into the arena is dead after it. */
 SB_NONNULL_ALL void sb_arena_reset(struct sb_arena *arena);
 
 /* size zeroed bytes, aligned for any type, alive until reset or free.

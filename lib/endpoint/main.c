@@ -1,6 +1,7 @@
 /* The main program of every endpoint, linked by the rule for cgi-bin/ and kept out of the archive:
  * a unit test that links an endpoint has its own. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,7 @@ int main(int argc, char **argv)
     if (argc > 1 || (!fastcgi && getenv("REQUEST_METHOD") == NULL))
         return usage();
     harden();
+    signal(SIGPIPE, SIG_IGN); /* that a client has gone shows in what is written */
     if (!sb_runtime_open(&runtime, &sb_endpoint))
         return failed(strerror(errno));
     if (!fastcgi)

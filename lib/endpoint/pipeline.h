@@ -45,7 +45,6 @@ struct sb_pipeline {
     void *output;
     const char *idempotency_key; /* NULL: none to honour */
     const char *body_sha256;     /* hexadecimal, once it was needed */
-    bool replayed;
     bool streaming, stream_broken;
     int64_t started_us;
 };

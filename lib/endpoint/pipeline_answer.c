@@ -10,7 +10,11 @@
 #include "http/output_encoder.h"
 #include "http/sse.h"
 
-enum { LAST_RESORT_HEAD_MAX = 2048, LAST_RESORT_BODY_MAX = 1024 };
+enum {
+    LAST_RESORT_HEAD_MAX = 2048,
+    LAST_RESORT_BODY_MAX = 1024,
+    CLIENT_GONE = 499 /* nginx's status for it, in log and metrics alone */
+};
 
 int sb_success_status(const struct sb_route *route, const void *output)
 {
@@ -173,6 +177,8 @@ static void record(struct sb_pipeline *p, enum sb_error error)
 
 void sb_answer(struct sb_pipeline *p, enum sb_error error)
 {
+    /* Work ends for want of a listener: nobody is told, and no service has failed. */
+    bool left = error == SB_E_UNAVAILABLE && p->gateway->gone(p->gateway->state);
     if (error == SB_OK && p->stream_broken && !p->streaming) /* there was no room for its head */
         error = SB_E_UNAVAILABLE;
     if (p->streaming) {
@@ -186,6 +192,8 @@ void sb_answer(struct sb_pipeline *p, enum sb_error error)
         send(p);
     }
     p->stream_broken = !p->gateway->end(p->gateway->state) || p->stream_broken;
+    if (left)
+        p->response.status = CLIENT_GONE;
     record(p, error);
 }
 

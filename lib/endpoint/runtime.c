@@ -106,18 +106,20 @@ static void counters_failed(const char *what)
 static void map_counters(struct sb_runtime *runtime)
 {
     const char *run_dir = runtime->config->run_dir;
-    bool metrics = sb_metrics_open(run_dir);
-    if (!metrics)
+    /* What is mapped stays so: each try for the other would leave another mapping behind. */
+    runtime->metrics_mapped = runtime->metrics_mapped || sb_metrics_open(run_dir);
+    if (!runtime->metrics_mapped)
         counters_failed("metrics.unavailable");
-    bool limiter = sb_rate_limit_open(run_dir);
-    if (!limiter)
+    runtime->limiter_mapped = runtime->limiter_mapped || sb_rate_limit_open(run_dir);
+    if (!runtime->limiter_mapped)
         counters_failed("rate_limit.unavailable");
-    if (metrics && limiter) { /* so once in a process */
+    bool both = runtime->metrics_mapped && runtime->limiter_mapped;
+    if (both) { /* so once in a process */
         const char *endpoint = SB_LABELS({"endpoint", runtime->endpoint->name});
         sb_metrics_add(SB_METRIC_STARTS, endpoint, 1);
         sb_metrics_set(SB_METRIC_START_TIME, endpoint, (uint64_t)sb_clock_now_ms() / 1000);
     }
-    atomic_store(&runtime->counters_ok, metrics && limiter);
+    atomic_store(&runtime->counters_ok, both);
 }
 
 void sb_runtime_map_counters(struct sb_runtime *runtime)

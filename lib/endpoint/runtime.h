@@ -20,9 +20,10 @@ struct sb_runtime {
     struct sb_config *config;
     struct sb_config_problem *problems;
     bool misconfigured;
-    atomic_bool counters_ok; /* RUN_DIR's files are mapped; else it is tried again */
-    pthread_mutex_t counters_lock;
+    atomic_bool counters_ok;       /* RUN_DIR's files are mapped; else it is tried again */
+    pthread_mutex_t counters_lock; /* over the next two lines */
     int64_t counters_tried_us;
+    bool metrics_mapped, limiter_mapped;
     struct sb_db *db;           /* NULL without SB_NEEDS_DB */
     struct sb_keyring *keyring; /* NULL without SB_NEEDS_USERS or JWT_JWKS_URL */
     int64_t started_us;

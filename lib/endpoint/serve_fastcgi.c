@@ -295,7 +295,6 @@ bool sb_serve_fastcgi(struct sb_runtime *runtime)
     sigaddset(&signals, SIGUSR1);
     /* Blocked before any thread is made, so in all of them: a signal never cuts a read short. */
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
     if (!make_accept_wait() || !sb_fcgi_init())
         return failed("fastcgi.start", strerror(errno));
     pthread_mutex_lock(&pool.lock);

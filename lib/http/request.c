@@ -139,7 +139,6 @@ enum sb_error sb_http_head_read(struct sb_arena *arena, sb_param_fn *param, void
     struct reader reader = {param, context, false};
     const char *target = get(&reader, "REQUEST_URI");
     const char *question = target == NULL ? NULL : strchr(target, '?');
-    const char *https = get(&reader, "HTTPS");
     *head = (struct sb_http_head){
         .method = method_of(get(&reader, "REQUEST_METHOD")),
         .path = target == NULL ? NULL : sb_path_normalise(arena, target),
@@ -155,7 +154,6 @@ enum sb_error sb_http_head_read(struct sb_arena *arena, sb_param_fn *param, void
         .idempotency_key = get(&reader, "HTTP_IDEMPOTENCY_KEY"),
         .preflight_method = get(&reader, "HTTP_ACCESS_CONTROL_REQUEST_METHOD"),
         .remote_addr = get(&reader, "REMOTE_ADDR"),
-        .https = https != NULL && strcasecmp(https, "on") == 0,
     };
     return reader.bad ? SB_E_INVALID_REQUEST : SB_OK;
 }

@@ -29,7 +29,6 @@ struct sb_http_head {
     const char *content_type, *accept, *origin, *authorization, *user_agent, *traceparent,
         *forwarded_for, *idempotency_key, *preflight_method; /* NULL: absent or empty */
     const char *remote_addr;
-    bool https;
 };
 
 /* Gives the value of a CGI variable or NULL; sets *twice if the variable is there more than

@@ -12,8 +12,7 @@ enum {
     SB_OUTBOX_ATTEMPTS_MAX = 10,   /* within 17 hours, then the mail has failed */
     SB_OUTBOX_BACKOFF_MS = 120000, /* after the first failed attempt; doubles with each */
     SB_OUTBOX_LEASE_MS = 120000,   /* a sender has that long for one attempt */
-    SB_OUTBOX_LIST_MAX = 1000,     /* mails in a list */
-    SB_OUTBOX_PROBLEM_MAX = 200    /* bytes of a problem */
+    SB_OUTBOX_LIST_MAX = 1000      /* mails in a list */
 };
 
 enum sb_outbox_state { SB_OUTBOX_QUEUED, SB_OUTBOX_SENT, SB_OUTBOX_FAILED, SB_OUTBOX_STATE__MAX };

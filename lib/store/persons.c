@@ -20,7 +20,6 @@ struct part {
     enum key key; /* what $1 is; NULL, which equals nothing, where it is not known */
     const char *sql;
     struct column columns[COLUMNS_MAX]; /* as sql selects them, ended by one without a name */
-    const char *table;                  /* a table without which this is skipped; NULL: none */
 };
 
 static const struct part parts[] = {
@@ -102,13 +101,11 @@ static const struct part parts[] = {
     {.name = "leadsAssigned",
      BY_USER,
      "SELECT id, status, created_at FROM leads WHERE assignee = $1 ORDER BY id",
-     {{"id", TEXT}, {"status", TEXT}, {"createdAt", TIME}},
-     "leads"},
+     {{"id", TEXT}, {"status", TEXT}, {"createdAt", TIME}}},
     {.name = "leadEvents",
      BY_USER,
      "SELECT lead_id, type, at, before, after FROM lead_events WHERE user_id = $1 ORDER BY seq",
-     {{"leadId", TEXT}, {"type", TEXT}, {"at", TIME}, {"before", TEXT}, {"after", TEXT}},
-     "lead_events"},
+     {{"leadId", TEXT}, {"type", TEXT}, {"at", TIME}, {"before", TEXT}, {"after", TEXT}}},
     {.name = "leads",
      BY_EMAIL,
      "SELECT id, created_at, name, email, company, phone, source, message FROM leads"
@@ -120,8 +117,7 @@ static const struct part parts[] = {
       {"company", TEXT},
       {"phone", TEXT},
       {"source", TEXT},
-      {"message", TEXT}},
-     "leads"},
+      {"message", TEXT}}},
 };
 
 static void add_time(struct sb_buf *out, int64_t time_ms, bool day)
@@ -170,23 +166,6 @@ static enum sb_error write_item(const struct sb_db_row *row, void *context)
     return written ? SB_OK : SB_E_INTERNAL;
 }
 
-static enum sb_error note_found(const struct sb_db_row *row, void *context)
-{
-    (void)row;
-    *(bool *)context = true;
-    return SB_OK;
-}
-
-/* Whether table (NULL: none) is there. */
-static enum sb_error look_for(struct sb_db_conn *conn, const char *table, bool *there)
-{
-    *there = table == NULL;
-    if (table == NULL)
-        return SB_OK;
-    return sb_db_query(conn, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1",
-                       SB_DB_VALUES(SB_DB_TEXT(table)), note_found, there);
-}
-
 static const char *key_of(const struct sb_person *person, enum key key)
 {
     if (key == BY_EMAIL)
@@ -198,15 +177,12 @@ enum sb_error sb_persons_export(struct sb_db_conn *conn, const struct sb_person 
                                 const struct sb_person_writer *writer)
 {
     for (size_t i = 0; i < SB_COUNT(parts); i++) {
-        bool there;
         struct writing writing = {&parts[i], writer};
-        enum sb_error error = look_for(conn, parts[i].table, &there);
-        if (error == SB_OK && there && !writer->begin(parts[i].name, writer->context))
-            error = SB_E_INTERNAL;
-        if (error == SB_OK && there)
-            error = sb_db_query(conn, parts[i].sql,
-                                SB_DB_VALUES(SB_DB_TEXT(key_of(person, parts[i].key))), write_item,
-                                &writing);
+        if (!writer->begin(parts[i].name, writer->context))
+            return SB_E_INTERNAL;
+        enum sb_error error =
+            sb_db_query(conn, parts[i].sql, SB_DB_VALUES(SB_DB_TEXT(key_of(person, parts[i].key))),
+                        write_item, &writing);
         if (error != SB_OK)
             return error;
     }
@@ -218,7 +194,6 @@ enum sb_error sb_persons_export(struct sb_db_conn *conn, const struct sb_person 
 /* $1 is what the person is known by, $2 the pseudonym, $3 now. */
 struct step {
     const char *what, *sql;
-    const char *table; /* as in struct part */
 };
 
 /* What others were part of, too. */
@@ -241,8 +216,7 @@ static const struct step renaming[] = {
      " after = CASE WHEN type = 'assignee' AND after = $1 THEN $2 ELSE after END"
      " WHERE $3 > 0 AND seq IN (SELECT seq FROM lead_events WHERE user_id = $1"
      " UNION SELECT seq FROM lead_events WHERE type = 'assignee' AND before = $1"
-     " UNION SELECT seq FROM lead_events WHERE type = 'assignee' AND after = $1)",
-     "lead_events"},
+     " UNION SELECT seq FROM lead_events WHERE type = 'assignee' AND after = $1)"},
 };
 
 /* In an order that references allow. */
@@ -250,7 +224,7 @@ static const struct step deleting[] = {
     {.what = "realtime calls deleted", "DELETE FROM realtime_calls WHERE user_id = $1"},
     {.what = "memberships deleted", "DELETE FROM thread_members WHERE user_id = $1"},
     {.what = "users deleted", "DELETE FROM users WHERE id = $1"},
-    {.what = "leads unassigned", "UPDATE leads SET assignee = NULL WHERE assignee = $1", "leads"},
+    {.what = "leads unassigned", "UPDATE leads SET assignee = NULL WHERE assignee = $1"},
 };
 
 static const struct step deleting_owned[] = {
@@ -265,18 +239,14 @@ static const struct step deleting_owned[] = {
 
 /* With a lead go its events and mails. */
 static const struct step deleting_sent[] = {
-    {.what = "leads deleted", "DELETE FROM leads WHERE lower(email) = lower($1)", "leads"},
+    {.what = "leads deleted", "DELETE FROM leads WHERE lower(email) = lower($1)"},
 };
 
 static enum sb_error run(struct sb_db_conn *tx, const struct step *step,
                          const struct sb_db_value *values, size_t count, struct sb_erased *erased)
 {
-    bool there;
     int64_t changes = 0;
-    enum sb_error error = look_for(tx, step->table, &there);
-    if (error != SB_OK || !there)
-        return error;
-    error = sb_db_exec(tx, step->sql, values, count, &changes);
+    enum sb_error error = sb_db_exec(tx, step->sql, values, count, &changes);
     erased->parts[erased->count].what = step->what;
     erased->parts[erased->count++].count = changes;
     return error;

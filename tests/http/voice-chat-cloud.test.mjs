@@ -191,6 +191,9 @@ test('a client that goes away ends the work upstream at once', async () => {
     const tokens = Number(sql(server, "SELECT tokens FROM usage WHERE owner = 'user:gone'"));
     assert.ok(tokens > 100, `${tokens} tokens: a prompt was read and words were written`);
     assert.equal(kept('gone'), 'user|0\nassistant|1');
+    const line = await eventually('the turn is logged', () =>
+        server.lines().find(({ event, status }) => event === 'request' && status === 499));
+    assert.deepEqual([line.level, line.client], ['info', 'gone'], 'no failure of the service');
 });
 
 ends(server, spoken);

@@ -55,6 +55,15 @@ test('as plain CGI a body shorter than announced is refused', () => {
     assert.equal(cgi('calls/start', env, '{}').code, 400);
 });
 
+test('as plain CGI it survives a reader that goes, and logs so', () => {
+    const program = path.join(site.cgiBin, 'health');
+    const env = { SWITCHBOARD_ENV: site.env, REQUEST_METHOD: 'GET', REQUEST_URI: '/api/health/stream' };
+    const result = spawnSync('/bin/sh', ['-c', `{ ${program}; echo $? >&2; } | true`], { env, encoding: 'utf8' });
+    assert.equal(result.stderr.trim(), '0');
+    const line = site.log().findLast(({ event }) => event === 'request');
+    assert.deepEqual([line.route, line.client], ['/stream', 'gone']);
+});
+
 test('by hand it says how it is meant to be used and exits with 64', () => {
     for (const args of [[], ['--help'], ['--describe', 'more']]) {
         const result = spawnSync(path.join(site.cgiBin, 'health'), args, { env: {}, encoding: 'utf8' });

@@ -53,6 +53,16 @@ Test(arena, gives_zeroed_memory_again_after_a_reset)
         cr_assert_eq(after[i], 0, "byte %zu", i);
 }
 
+Test(arena, keeps_nothing_of_what_it_held_after_a_reset)
+{
+    open_arena(CHUNK);
+    const char *before = sb_arena_strdup(arena, "Bearer secret");
+    cr_assert_not_null(before);
+    sb_arena_reset(arena);
+    for (size_t i = 0; i < sizeof "Bearer secret"; i++) /* the first chunk is still there */
+        cr_assert_eq(before[i], 0, "byte %zu", i);
+}
+
 Test(arena, allocations_do_not_overlap)
 {
     enum { COUNT = 3000 };

@@ -45,7 +45,7 @@ Test(address, refuses_what_is_none_and_leaves_the_result_alone)
         "[::1]",     "[::1]:80",   "fe80::1%eth0",
         ":::",       "1::2::3",    "2001:db8",
         "12345::",   "g::1",       "localhost",
-        "1.2.3.4/8", "1,2",        "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000",
+        "1.2.3.4/8", "1,2",        "0000:0000:0000:0000:0000:0000:0000:0000:000000",
     };
     for (size_t i = 0; i < SB_COUNT(rows); i++) {
         struct sb_address parsed;

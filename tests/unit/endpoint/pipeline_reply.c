@@ -4,6 +4,7 @@
 
 #include "../support/call.h"
 #include "base/memory.h"
+#include "base/metrics.h"
 #include "endpoint/pipeline.h"
 #include "http/output_encoder.h"
 
@@ -439,4 +440,25 @@ Test(pipeline_reply, a_client_that_has_gone_before_the_answer_is_logged_so)
     cr_assert(call_file_has(&site, "log/switchboard.log", "\"client\":\"ok\""));
     cr_assert_eq(SEND(.target = "/api/test/nothing", .hang_up = true)->status, 0);
     cr_assert(call_file_has(&site, "log/switchboard.log", "\"client\":\"gone\""));
+}
+
+Test(pipeline_reply, work_that_ends_because_its_client_has_gone_is_no_failure_of_the_service)
+{
+    static const char gone[] = "\"status\":499,\"code\":\"unavailable\"";
+    plan.error = SB_E_UNAVAILABLE;
+    cr_assert_eq(SEND(.target = "/api/test/stream-unread")->status, 200);
+    cr_assert_not(call_file_has(&site, "log/switchboard.log", gone), "its client was there");
+    SEND(.target = "/api/test/stream-unread", .hang_up = true);
+    cr_assert(call_file_has(&site, "log/switchboard.log", gone));
+    cr_assert_eq(
+        sb_metrics_value(SB_METRIC_REQUESTS,
+                         SB_LABELS({"endpoint", "test"}, {"method", "GET"}, {"status", "499"})),
+        1);
+}
+
+Test(pipeline_reply, what_has_failed_by_itself_says_so_though_nobody_hears_it)
+{
+    plan.error = SB_E_UPSTREAM_ERROR;
+    SEND(.target = "/api/test/stream-unread", .hang_up = true);
+    cr_assert(call_file_has(&site, "log/switchboard.log", "\"status\":502"));
 }

@@ -214,6 +214,34 @@ Test(runtime_open, counters_are_found_once_their_directory_appears)
     cr_assert(site.runtime.counters_ok);
 }
 
+static size_t mappings_of(const char *name)
+{
+    char *maps = base_file_read("/proc/self/maps");
+    cr_assert_not_null(maps);
+    size_t count = base_count(maps, name);
+    free(maps);
+    return count;
+}
+
+Test(runtime_open, counters_that_are_mapped_are_not_mapped_again_for_those_that_cannot_be)
+{
+    const char *limits = call_path(&site, "run/rate-limits");
+    cr_assert_eq(mkdir(limits, 0700), 0); /* in the way */
+    call_site_open(&site, &public_endpoint);
+    cr_assert_not(site.runtime.counters_ok);
+    for (int i = 0; i < 3; i++) {
+        site.runtime.counters_tried_us -= 1000000;
+        sb_runtime_map_counters(&site.runtime);
+    }
+    cr_expect_eq(mappings_of("/run/metrics\n"), 1);
+    cr_assert_eq(rmdir(limits), 0);
+    site.runtime.counters_tried_us -= 1000000;
+    sb_runtime_map_counters(&site.runtime);
+    cr_assert(site.runtime.counters_ok);
+    cr_expect_eq(mappings_of("/run/metrics\n"), 1);
+    cr_expect_eq(mappings_of("/run/rate-limits\n"), 1);
+}
+
 Test(runtime_open, a_start_is_counted_once_even_if_the_counters_come_late)
 {
     const char *run_dir = call_path(&site, "late");

@@ -54,7 +54,7 @@ Test(request, reads_every_variable_it_uses)
                       {"HTTP_AUTHORIZATION", "c"}, {"HTTP_USER_AGENT", "d"},
                       {"HTTP_TRACEPARENT", "e"}, {"HTTP_X_FORWARDED_FOR", "f"},
                       {"HTTP_IDEMPOTENCY_KEY", "g"}, {"HTTP_ACCESS_CONTROL_REQUEST_METHOD", "POST"},
-                      {"REMOTE_ADDR", "::1"}, {"HTTPS", "on"}),
+                      {"REMOTE_ADDR", "::1"}),
                  SB_OK);
     cr_assert_eq(head.method, SB_POST);
     cr_assert_str_eq(head.path, "/api/x");
@@ -70,7 +70,6 @@ Test(request, reads_every_variable_it_uses)
     cr_assert_str_eq(head.idempotency_key, "g");
     cr_assert_str_eq(head.preflight_method, "POST");
     cr_assert_str_eq(head.remote_addr, "::1");
-    cr_assert(head.https);
 }
 
 Test(request, a_request_without_variables_is_readable_and_nobodys)
@@ -85,17 +84,14 @@ Test(request, a_request_without_variables_is_readable_and_nobodys)
     cr_assert_null(head.origin);
     cr_assert_null(head.authorization);
     cr_assert_null(head.remote_addr);
-    cr_assert_not(head.https);
 }
 
 static const char *const text_variables[] = {
-    "REQUEST_METHOD",       "REQUEST_URI",
-    "CONTENT_LENGTH",       "CONTENT_TYPE",
-    "HTTP_ACCEPT",          "HTTP_ORIGIN",
-    "HTTP_AUTHORIZATION",   "HTTP_USER_AGENT",
-    "HTTP_TRACEPARENT",     "HTTP_X_FORWARDED_FOR",
-    "HTTP_IDEMPOTENCY_KEY", "HTTP_ACCESS_CONTROL_REQUEST_METHOD",
-    "REMOTE_ADDR",          "HTTPS"};
+    "REQUEST_METHOD",       "REQUEST_URI",          "CONTENT_LENGTH",
+    "CONTENT_TYPE",         "HTTP_ACCEPT",          "HTTP_ORIGIN",
+    "HTTP_AUTHORIZATION",   "HTTP_USER_AGENT",      "HTTP_TRACEPARENT",
+    "HTTP_X_FORWARDED_FOR", "HTTP_IDEMPOTENCY_KEY", "HTTP_ACCESS_CONTROL_REQUEST_METHOD",
+    "REMOTE_ADDR"};
 
 Test(request, an_empty_variable_is_an_absent_one)
 {
@@ -209,18 +205,6 @@ Test(request, methods_are_known_by_their_exact_names)
     }
     cr_assert_str_eq(sb_method_name(0), "");
     cr_assert_str_eq(sb_method_name(SB_GET | SB_POST), "");
-}
-
-Test(request, https_is_on_or_it_is_off)
-{
-    static const struct {
-        const char *text;
-        bool on;
-    } rows[] = {{"on", true}, {"ON", true}, {"off", false}, {"1", false}, {"on ", false}};
-    for (size_t i = 0; i < SB_COUNT(rows); i++) {
-        cr_expect_eq(READ({"HTTPS", rows[i].text}), SB_OK);
-        cr_expect_eq(head.https, rows[i].on, "%s", rows[i].text);
-    }
 }
 
 Test(request, the_query_is_all_behind_the_first_question_mark)

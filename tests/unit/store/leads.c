@@ -1,6 +1,7 @@
 #include "store/leads.h"
 
 #include <criterion/criterion.h>
+#include <sqlite3.h>
 
 #include "../support/store.h"
 
@@ -160,6 +161,37 @@ Test(leads, are_listed_by_what_is_asked_for)
     };
     for (size_t i = 0; i < SB_COUNT(rows); i++)
         cr_expect_eq(listed(&rows[i].page), rows[i].count, "row %zu", i);
+}
+
+/* Instructions of SQLite's machine that the last statement took. */
+static int steps;
+
+static int note_steps(unsigned what, void *context, void *statement, void *unused)
+{
+    (void)what, (void)context, (void)unused;
+    steps = sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 1);
+    return 0;
+}
+
+static int count_steps(sqlite3 *handle)
+{
+    return sqlite3_trace_v2(handle, SQLITE_TRACE_PROFILE, note_steps, NULL);
+}
+
+Test(leads, a_page_costs_what_it_shows)
+{
+    enum { FEW = 500 };                                  /* for one of 1000 leads */
+    sqlite3_auto_extension((void (*)(void))count_steps); /* the reader is not open yet */
+    store_sql(&store, "WITH RECURSIVE n(i) AS (VALUES (1000) UNION ALL SELECT i + 1 FROM n"
+                      " WHERE i < 1999) INSERT INTO leads (id, status, version, created_at,"
+                      " updated_at, name, email, message) SELECT 'l' || i,"
+                      " CASE i WHEN 1000 THEN 'spam' ELSE 'new' END, 1, i, i, 'a', 'b', 'c'"
+                      " FROM n");
+    cr_assert_eq(listed(&(struct sb_leads_page){.status = SB_LEAD_SPAM, .max = 1}), 1);
+    cr_expect_lt(steps, FEW, "%d steps over those of another status", steps);
+    cr_assert_eq(listed(&(struct sb_leads_page){.status = -1, .below = "l1001", .max = 1}), 1);
+    cr_expect_lt(steps, FEW, "%d steps over those that were shown", steps);
+    cr_expect_gt(steps, 0);
 }
 
 Test(leads, old_ones_go_with_their_history_and_their_mail)
