@@ -169,7 +169,7 @@ static enum sb_error prepare(struct turn *turn)
     if (error == SB_OK && turn->input.text == NULL)
         error = check_recording(turn);
     if (error == SB_OK)
-        error = sb_voice_session_open(turn->request, SB_SESSION_VOICE, turn->input.session_id,
+        error = sb_voice_session_find(turn->request, SB_SESSION_VOICE, turn->input.session_id,
                                       &turn->session);
     turn->output.session_id = turn->session.id;
     return error == SB_OK ? reserve(turn) : error;

@@ -313,7 +313,7 @@ static enum sb_error prepare(struct chat *chat, const struct sb_voice_message *m
     struct sb_request *request = chat->request;
     enum sb_error error = sb_engines_choose(request->config, SB_NEEDS_THINKING, &chat->engines);
     if (error == SB_OK)
-        error = sb_voice_session_open(request, SB_SESSION_CHAT, chat->session_id, &chat->session);
+        error = sb_voice_session_find(request, SB_SESSION_CHAT, chat->session_id, &chat->session);
     if (error == SB_OK)
         error = set_messages(chat, messages, count);
     if (error == SB_OK && chat->engines.fetches)

@@ -3,41 +3,28 @@
 #include "base/ids.h"
 #include "base/log.h"
 
-struct opening {
-    struct sb_request *request;
-    const char *owner;
-    struct sb_session session;
-    bool created;
-};
-
-static enum sb_error open_session(struct sb_db_conn *tx, void *context)
-{
-    struct opening *opening = context;
-    return sb_sessions_open(tx, opening->request->arena, opening->owner, &opening->session,
-                            &opening->created);
-}
-
-enum sb_error sb_voice_session_open(struct sb_request *request, enum sb_session_kind kind,
+enum sb_error sb_voice_session_find(struct sb_request *request, enum sb_session_kind kind,
                                     const char *id, struct sb_voice_session *session)
 {
-    *session = (struct sb_voice_session){.id = NULL};
+    struct sb_db_conn *reader = sb_request_reader(request);
+    struct sb_session found;
+    *session = (struct sb_voice_session){.kind = kind};
     if (id == NULL || request->principal.kind == SB_PRINCIPAL_ANONYMOUS ||
         !request->config->enable_sessions)
         return SB_OK;
     session->id = id;
-    struct opening opening = {
-        .request = request,
-        .owner = sb_principal_owner(request->arena, &request->principal),
-        .session = {.id = id, .kind = kind, .created_at_ms = request->now_ms}};
-    if (opening.owner == NULL)
+    session->owner = sb_principal_owner(request->arena, &request->principal);
+    if (session->owner == NULL)
         return SB_E_UNAVAILABLE;
-    session->owner = opening.owner;
-    enum sb_error error = sb_request_write(request, open_session, &opening);
-    if (error == SB_E_CONFLICT)
-        sb_request_explain(request, "The session is of another kind.");
+    enum sb_error error = sb_sessions_find(reader, request->arena, session->owner, id, &found);
+    session->is_new = error == SB_E_NOT_FOUND;
     if (error != SB_OK)
-        return error;
-    return sb_sessions_last(sb_request_reader(request), request->arena,
+        return session->is_new ? SB_OK : error;
+    if (found.kind != (int64_t)kind) {
+        sb_request_explain(request, "The session is of another kind.");
+        return SB_E_CONFLICT;
+    }
+    return sb_sessions_last(reader, request->arena,
                             &(struct sb_items_page){.owner = session->owner,
                                                     .session_id = id,
                                                     .max = SB_VOICE_ITEMS_MAX},
@@ -65,10 +52,24 @@ const struct sb_voice_message *sb_voice_session_messages(struct sb_request *requ
     return messages;
 }
 
-static enum sb_error put_items(struct sb_db_conn *tx, void *context)
+struct keeping {
+    struct sb_request *request;
+    const struct sb_voice_session *session;
+    struct sb_items_batch batch;
+};
+
+/* One that was there and is gone was deleted while somebody spoke, and stays so. */
+static enum sb_error keep(struct sb_db_conn *tx, void *context)
 {
-    const struct sb_items_batch *batch = context;
-    return sb_sessions_put(tx, batch);
+    const struct keeping *keeping = context;
+    const struct sb_voice_session *session = keeping->session;
+    struct sb_session made = {
+        .id = session->id, .kind = session->kind, .created_at_ms = keeping->request->now_ms};
+    bool created;
+    enum sb_error error = SB_OK;
+    if (session->is_new)
+        error = sb_sessions_open(tx, keeping->request->arena, session->owner, &made, &created);
+    return error == SB_OK ? sb_sessions_put(tx, &keeping->batch) : error;
 }
 
 void sb_voice_session_keep(struct sb_request *request, const struct sb_voice_session *session,
@@ -82,12 +83,14 @@ void sb_voice_session_keep(struct sb_request *request, const struct sb_voice_ses
     const struct sb_item items[] = {
         {.id = said_id, .role = SB_ITEM_USER, .text = said},
         {.id = reply_id, .role = SB_ITEM_ASSISTANT, .text = reply, .interrupted = interrupted}};
-    struct sb_items_batch batch = {.owner = session->owner,
-                                   .session_id = session->id,
-                                   .items = items,
-                                   .count = *reply == '\0' ? 1 : 2,
-                                   .now_ms = request->now_ms};
-    enum sb_error error = sb_request_write(request, put_items, &batch);
+    struct keeping keeping = {.request = request,
+                              .session = session,
+                              .batch = {.owner = session->owner,
+                                        .session_id = session->id,
+                                        .items = items,
+                                        .count = *reply == '\0' ? 1 : 2,
+                                        .now_ms = request->now_ms}};
+    enum sb_error error = sb_request_write(request, keep, &keeping);
     if (error != SB_OK)
         SB_LOG(SB_LOG_WARN, "voice.not_kept", request->trace_id,
                SB_LOG_TEXT("code", sb_error_info(error)->code));

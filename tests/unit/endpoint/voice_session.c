@@ -15,7 +15,7 @@ static enum sb_error take_turn(struct sb_request *request, const void *in, void 
 {
     (void)in, (void)out;
     struct sb_voice_session session;
-    enum sb_error error = sb_voice_session_open(request, SB_SESSION_VOICE, session_id, &session);
+    enum sb_error error = sb_voice_session_find(request, SB_SESSION_VOICE, session_id, &session);
     was_open = error == SB_OK;
     if (error == SB_OK && turn != NULL)
         turn(request, &session);
@@ -109,13 +109,16 @@ Test(voice_session, a_turn_of_none_is_not_kept)
     cr_expect_not(call_file_has(&site, "log/switchboard.log", "voice.not_kept"));
 }
 
-Test(voice_session, a_new_one_is_made_of_the_kind_voice)
+Test(voice_session, a_new_one_is_made_of_the_kind_voice_with_the_first_turn_that_is_kept)
 {
     cr_expect_eq(take(expect_new)->status, 200);
     cr_expect(was_open);
+    cr_expect_eq(count("sessions"), 0, "nobody has said anything yet");
+    take(keep_a_turn);
     cr_expect_eq(count("sessions WHERE id = 's1' AND owner = 'user:ada' AND kind = 'voice'"), 1);
-    take(expect_new);
+    take(keep_a_turn);
     cr_expect_eq(count("sessions"), 1);
+    cr_expect_eq(count("transcript_items"), 4);
 }
 
 static void setup_off(void)
@@ -148,13 +151,23 @@ Test(voice_session, one_of_another_kind_is_a_conflict)
     cr_expect_not(was_open);
 }
 
+static void expect_nothing_before(struct sb_request *request, struct sb_voice_session *session)
+{
+    (void)request;
+    cr_expect_str_eq(session->owner, "user:eve");
+    cr_expect(session->is_new);
+    cr_expect_eq(session->before.count, 0);
+}
+
 Test(voice_session, another_ones_is_not_found_out_about)
 {
     take(keep_a_turn);
-    turn = NULL;
+    turn = expect_nothing_before;
+    cr_expect_eq(post_as("eve")->status, 200);
+    turn = keep_a_turn;
     cr_expect_eq(post_as("eve")->status, 200);
     cr_expect_eq(count("sessions"), 2, "eve has one of her own");
-    cr_expect_eq(count("transcript_items"), 2);
+    cr_expect_eq(count("transcript_items"), 4);
 }
 
 static void expect_messages(struct sb_request *request, struct sb_voice_session *session)
@@ -254,8 +267,9 @@ static void keep_what_is_removed(struct sb_request *request, struct sb_voice_ses
     keep_a_turn(request, session);
 }
 
-Test(voice_session, a_turn_that_cannot_be_kept_is_logged_and_answered_all_the_same)
+Test(voice_session, one_that_is_deleted_while_somebody_speaks_stays_so)
 {
+    take(keep_a_turn);
     cr_expect_eq(take(keep_what_is_removed)->status, 200);
     cr_expect(call_file_has(&site, "log/switchboard.log", "\"voice.not_kept\""));
     cr_expect(call_file_has(&site, "log/switchboard.log", "\"code\":\"not_found\""));
