@@ -177,6 +177,26 @@ static int help(int argc, char **argv)
     return status;
 }
 
+/* Asked for anywhere behind a verb: whoever looks for its options must not have it run. */
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0)
+            return true;
+    }
+    return false;
+}
+
+static int run(const struct verb *verb, int argc, char **argv)
+{
+    char *const how[] = {(char *)"help", argv[1], NULL};
+    int status = asks_for_help(argc, argv) ? help(2, (char **)how) : verb->run(argc - 1, argv + 1);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    say("standard output cannot be written: %s", strerror(errno));
+    return VERB_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     const struct rlimit none = {0, 0};
@@ -191,10 +211,8 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         argv[1] = (char *)"help";
     for (const struct verb *const *verb = __start_verbs; verb < __stop_verbs; verb++) {
-        if (strcmp((*verb)->name, argv[1]) == 0) {
-            int status = (*verb)->run(argc - 1, argv + 1);
-            return fflush(stdout) == 0 ? status : VERB_FAILED;
-        }
+        if (strcmp((*verb)->name, argv[1]) == 0)
+            return run(*verb, argc, argv);
     }
     return usage_error(&this_verb, "there is no verb \"%s\"", argv[1]);
 }
