@@ -1,10 +1,10 @@
 // The administrator's command, as scripts use it.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, closeSync, existsSync, linkSync, mkdtempSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, linkSync, mkdtempSync, openSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test, { after } from 'node:test';
-import { asRoot } from './support/context.mjs';
+import { asRoot, root } from './support/context.mjs';
 import { endpoints } from './support/contract.mjs';
 import { Installation } from './support/server.mjs';
 import { nowS, sign } from './support/tokens.mjs';
@@ -246,6 +246,19 @@ test('VERB --help tells how a verb is used, and does nothing else', () => {
         assert.match(made.run(verb, '--help'), new RegExp(`^usage: switchboard ${verb}\\b`));
     assert.match(made.run('erase', '--user', 'ann', '--help'), /^usage: switchboard erase /);
     assert.ok(!existsSync(path.join(made.env.STATE_DIR, 'switchboard.db')), 'migrate --help has run');
+});
+
+test('a run of cron that has nothing to tell mails nobody', () => {
+    const made = installed({ RUN_DIR: '/tmp' });
+    const jobs = readFileSync(path.join(root, 'cron/switchboard'), 'utf8').split('\n')
+        .map((line) => /^\S+ \S+ \S+ \S+ \S+ www-data (.*)$/.exec(line)?.[1]).filter(Boolean);
+    assert.ok(jobs.length >= 4);
+    for (const job of jobs) {
+        const command = job.replaceAll('/run/switchboard/', `${made.directory}/`);
+        const { stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8', env: {
+            PATH: `${made.directory}/bin:${process.env.PATH}`, SWITCHBOARD_ENV: made.envFile } });
+        assert.deepEqual([stdout, stderr], ['', ''], job);
+    }
 });
 
 test('output that cannot be written is a failure, and told', () => {
