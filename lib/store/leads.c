@@ -89,6 +89,21 @@ static const char *pattern_of(struct sb_arena *arena, const char *text)
     return sb_buf_ok(&out) ? out.data : NULL;
 }
 
+/* One text for each index: with $1 IS NULL OR ... none would be used, and a list of the few new
+ * leads would read all that are closed. No id lies behind "~". */
+#define LIST(which)                                                                                \
+    "SELECT " COLUMNS " FROM leads WHERE " which " AND id < coalesce($3, '~')"                     \
+    " AND ($4 IS NULL OR name LIKE $4 ESCAPE '\\' OR email LIKE $4 ESCAPE '\\'"                    \
+    " OR company LIKE $4 ESCAPE '\\' OR message LIKE $4 ESCAPE '\\')"                              \
+    " ORDER BY id DESC LIMIT $5"
+
+static const char *list_text(const char *status, const char *assignee)
+{
+    if (assignee != NULL)
+        return LIST("($1 IS NULL OR status = $1) AND assignee = $2");
+    return status != NULL ? LIST("status = $1 AND $2 IS NULL") : LIST("$1 IS NULL AND $2 IS NULL");
+}
+
 enum sb_error sb_leads_list(struct sb_db_conn *conn, struct sb_arena *arena,
                             const struct sb_leads_page *page, struct sb_lead **leads, size_t *count)
 {
@@ -98,16 +113,11 @@ enum sb_error sb_leads_list(struct sb_db_conn *conn, struct sb_arena *arena,
     found.leads = sb_arena_alloc(arena, page->max * sizeof *found.leads);
     if (found.leads == NULL || (page->search != NULL && pattern == NULL))
         return SB_E_UNAVAILABLE;
-    enum sb_error error = sb_db_query(
-        conn,
-        "SELECT " COLUMNS " FROM leads WHERE ($1 IS NULL OR status = $1)"
-        " AND ($2 IS NULL OR assignee = $2) AND ($3 IS NULL OR id < $3)"
-        " AND ($4 IS NULL OR name LIKE $4 ESCAPE '\\' OR email LIKE $4 ESCAPE '\\'"
-        " OR company LIKE $4 ESCAPE '\\' OR message LIKE $4 ESCAPE '\\')"
-        " ORDER BY id DESC LIMIT $5",
-        SB_DB_VALUES(SB_DB_TEXT(status), SB_DB_TEXT(page->assignee), SB_DB_TEXT(page->below),
-                     SB_DB_TEXT(pattern), SB_DB_INT((int64_t)page->max)),
-        take_lead, &found);
+    enum sb_error error = sb_db_query(conn, list_text(status, page->assignee),
+                                      SB_DB_VALUES(SB_DB_TEXT(status), SB_DB_TEXT(page->assignee),
+                                                   SB_DB_TEXT(page->below), SB_DB_TEXT(pattern),
+                                                   SB_DB_INT((int64_t)page->max)),
+                                      take_lead, &found);
     if (error != SB_OK)
         return error;
     *leads = found.leads;

@@ -1,8 +1,10 @@
 #include "store/leads.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "../support/store.h"
+#include "store/db_sqlite.h"
 
 enum { NOW_MS = 1000000000 };
 
@@ -160,6 +162,47 @@ Test(leads, are_listed_by_what_is_asked_for)
     };
     for (size_t i = 0; i < SB_COUNT(rows); i++)
         cr_expect_eq(listed(&rows[i].page), rows[i].count, "row %zu", i);
+}
+
+struct listing {
+    struct sb_leads_page page;
+    int64_t steps; /* of SQLite's machine */
+};
+
+static enum sb_error list_in(struct sb_db_conn *tx, void *context)
+{
+    struct listing *listing = context;
+    struct sb_lead *list;
+    size_t count;
+    enum sb_error error = sb_leads_list(tx, store.arena, &listing->page, &list, &count);
+    sqlite3_stmt *next = NULL;
+    while ((next = sqlite3_next_stmt(tx->handle, next)) != NULL) {
+        if (strstr(sqlite3_sql(next), "FROM leads WHERE") != NULL)
+            listing->steps += sqlite3_stmt_status(next, SQLITE_STMTSTATUS_VM_STEP, 1);
+    }
+    return error;
+}
+
+Test(leads, a_list_reads_no_leads_but_its_own)
+{
+    enum { OTHERS = 1000 };
+    static struct listing listings[] = {
+        {.page = {.status = SB_LEAD_NEW, .max = 9}},
+        {.page = {.status = -1, .assignee = "eve", .max = 9}},
+        {.page = {.status = SB_LEAD_NEW, .assignee = "eve", .max = 9}},
+        {.page = {.status = -1, .below = "k1", .max = 9}},
+    };
+    add("k0");
+    add("k1");
+    store_sql(&store, "UPDATE leads SET assignee = 'eve'");
+    for (int i = 0; i < OTHERS; i++)
+        add(sb_arena_printf(store.arena, "l%d", i));
+    store_sql(&store, "UPDATE leads SET status = 'closed' WHERE id > 'l'");
+    for (size_t i = 0; i < SB_COUNT(listings); i++) {
+        store_write(&store, list_in, &listings[i]);
+        cr_expect_gt(listings[i].steps, 0);
+        cr_expect_lt(listings[i].steps, OTHERS, "listing %zu", i);
+    }
 }
 
 Test(leads, old_ones_go_with_their_history_and_their_mail)
