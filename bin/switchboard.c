@@ -13,6 +13,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/metrics.h"
 #include "base/owner.h"
 #include "verb.h"
 
@@ -52,6 +53,12 @@ static bool own_state(const struct sb_config *config)
     return false;
 }
 
+void command_count(const struct command *command)
+{
+    bool counted = sb_metrics_open(command->config->run_dir);
+    (void)counted; /* what is to be done is done without, too */
+}
+
 bool command_open(struct command *command, unsigned needs)
 {
     bool secrets = (needs & ~(unsigned)SB_NEEDS_DB) != 0;
@@ -74,6 +81,8 @@ bool command_open(struct command *command, unsigned needs)
         command_close(command);
         return false;
     }
+    if ((needs & SB_NEEDS_UPSTREAM) != 0)
+        command_count(command);
     if ((needs & SB_NEEDS_DB) == 0)
         return true;
     command->db = sb_db_new(config->database_path, true);

@@ -213,6 +213,22 @@ for (const [what, [options, problem]] of Object.entries(refusals))
         await strict.close();
     });
 
+test('attempts to mail count in the metrics, though no endpoint makes them', async () => {
+    const counted = async (outcome) => {
+        const { text } = await server.call('/api/metrics', { token: server.env.METRICS_TOKEN });
+        const line = `switchboard_upstream_requests_total{upstream="mail",outcome="${outcome}"} `;
+        return Number(text.split('\n').find((one) => one.startsWith(line))?.slice(line.length) ?? 0);
+    };
+    const before = [await counted('ok'), await counted('failed')];
+    await lead();
+    await send();
+    await under({ SMTP_PASSWORD: `wrong-${randomUUID()}` }, async () => {
+        await lead();
+        await send();
+    });
+    assert.deepEqual([await counted('ok'), await counted('failed')], before.map((count) => count + 1));
+});
+
 test('a wrong password is said, and kept out of every answer', async () => {
     await under({ SMTP_PASSWORD: `wrong-${randomUUID()}` }, async () => {
         const id = await lead();
