@@ -15,6 +15,10 @@
 #include "store/sessions.h"
 #include "verb.h"
 
+static int clean(int argc, char **argv);
+
+VERB("clean", "clean", "remove what has expired; cron runs it", clean);
+
 /* Rows in one transaction; a conversation takes its items with it. */
 enum { ROWS = 1000, SESSIONS = 20, MAIL_KEEP_DAYS = 30 };
 static const int64_t day_ms = 86400000;
@@ -73,8 +77,9 @@ static int clear_recordings(const struct sb_config *config, int64_t now_ms)
 static int clean(int argc, char **argv)
 {
     struct command command;
-    (void)argc;
     (void)argv;
+    if (argc > 1)
+        return usage_error(&this_verb, "too many arguments");
     if (!command_open(&command, SB_NEEDS_DB))
         return VERB_FAILED;
     const struct sb_config *config = command.config;
@@ -98,5 +103,3 @@ static int clean(int argc, char **argv)
     command_close(&command);
     return status;
 }
-
-VERB("clean", "clean", "remove what has expired; cron runs it", clean);

@@ -92,10 +92,17 @@ static int effective(struct sb_buf *out, const char *name)
         return VERB_FAILED;
     }
     int status = VERB_OK;
-    if (name == NULL)
+    const struct sb_config_problem *problem = problems;
+    while (problem != NULL && strcmp(problem->variable, "SWITCHBOARD_ENV") != 0)
+        problem = problem->next;
+    if (problem != NULL) { /* what the file says is not known: defaults would be a lie */
+        say("%s %s", problem->variable, problem->message);
+        status = VERB_FAILED;
+    } else if (name == NULL) {
         write_all(out, loaded);
-    else if (!write_one(out, loaded, name))
+    } else if (!write_one(out, loaded, name)) {
         status = usage_error(&this_verb, "there is no variable %s", name);
+    }
     sb_config_free(loaded);
     return status;
 }

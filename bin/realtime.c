@@ -108,6 +108,7 @@ static int realtime(int argc, char **argv)
     /* Not SB_NEEDS_OPENAI: a site without realtime calls runs this, too. */
     if (!command_open(&command, SB_NEEDS_DB))
         return VERB_FAILED;
+    command_count(&command);
     int status = reap(&command);
     command_close(&command);
     return status;

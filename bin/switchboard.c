@@ -14,6 +14,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/metrics.h"
 #include "base/owner.h"
 #include "verb.h"
 
@@ -53,6 +54,12 @@ static bool own_state(const struct sb_config *config)
     return false;
 }
 
+void command_count(const struct command *command)
+{
+    bool counted = sb_metrics_open(command->config->run_dir);
+    (void)counted; /* what is to be done is done without, too */
+}
+
 bool command_open(struct command *command, unsigned needs)
 {
     bool secrets = (needs & ~(unsigned)SB_NEEDS_DB) != 0;
@@ -75,6 +82,8 @@ bool command_open(struct command *command, unsigned needs)
         command_close(command);
         return false;
     }
+    if ((needs & SB_NEEDS_UPSTREAM) != 0)
+        command_count(command);
     if ((needs & SB_NEEDS_DB) == 0)
         return true;
     command->db = sb_db_new(config->database_path, true);
@@ -194,6 +203,26 @@ static int help(int argc, char **argv)
     return status;
 }
 
+/* Asked for anywhere behind a verb: whoever looks for its options must not have it run. */
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0)
+            return true;
+    }
+    return false;
+}
+
+static int run(const struct verb *verb, int argc, char **argv)
+{
+    char *const how[] = {(char *)"help", argv[1], NULL};
+    int status = asks_for_help(argc, argv) ? help(2, (char **)how) : verb->run(argc - 1, argv + 1);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    say("standard output cannot be written: %s", strerror(errno));
+    return VERB_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     const struct rlimit none = {0, 0};
@@ -208,10 +237,8 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         argv[1] = (char *)"help";
     for (const struct verb *const *verb = __start_verbs; verb < __stop_verbs; verb++) {
-        if (strcmp((*verb)->name, argv[1]) == 0) {
-            int status = (*verb)->run(argc - 1, argv + 1);
-            return fflush(stdout) == 0 ? status : VERB_FAILED;
-        }
+        if (strcmp((*verb)->name, argv[1]) == 0)
+            return run(*verb, argc, argv);
     }
     return usage_error(&this_verb, "there is no verb \"%s\"", argv[1]);
 }

@@ -44,6 +44,10 @@ struct command {
 SB_NONNULL_ALL SB_MUST_CHECK bool command_open(struct command *command, unsigned needs);
 SB_NONNULL_ALL void command_close(struct command *command);
 
+/* From now on requests to other systems count in the metrics of RUN_DIR, as those of endpoints do,
+ * if that can be. command_open() does it with SB_NEEDS_UPSTREAM. */
+SB_NONNULL_ALL void command_count(const struct command *command);
+
 /* Says what error means for a verb that changes the database; what names the thing. Returns
  * VERB_FAILED, or VERB_OK for SB_OK. */
 SB_NONNULL_ALL int outcome(enum sb_error error, const char *what);

@@ -1,6 +1,7 @@
 #include "base/clause.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -14,17 +15,39 @@ static bool blank(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Quotes and brackets that close behind the end of a sentence. */
-static bool closing(char c)
+/* Quotes and brackets that close behind the end of a sentence. The first three open one elsewhere,
+ * but then a blank is before them. */
+static const char *const closings[] = {"\u201c", "\u00ab", "\u2039", /* of German and Danish */
+                                       "\"",     "'",      ")",      "]",      "\u201d",
+                                       "\u2019", "\u00bb", "\u203a", "\u300d", "\u300f",
+                                       "\uff09", "\u3011", "\u300b", NULL};
+static const char *const *const wide_closings = closings + 3;
+
+/* What ends a sentence besides the point: an ellipsis, the Arabic question mark and the danda. */
+static const char *const stops[] = {"!", "?", "\u2026", "\u061f", "\u0964", NULL};
+static const char *const pauses[] = {",", ";", ":", "\u060c", NULL};
+
+/* Full-width marks of Chinese and Japanese, which no blank follows. */
+static const char *const wide_stops[] = {"\u3002", "\uff01", "\uff1f", NULL};
+static const char *const wide_pauses[] = {"\uff0c", "\u3001", "\uff1b", "\uff1a", NULL};
+
+/* The length of the mark of list (NULL-terminated) that text[0..end) ends with; 0: none. */
+static size_t mark_before(const char *text, size_t end, const char *const *list)
 {
-    return c == '"' || c == '\'' || c == ')' || c == ']';
+    for (; *list != NULL; list++) {
+        size_t length = strlen(*list);
+        if (end >= length && memcmp(text + end - length, *list, length) == 0)
+            return length;
+    }
+    return 0;
 }
 
-/* The full-width stops of Chinese and Japanese, which no blank follows. */
-static bool wide_stop(const char *end)
+/* end, without the closing marks of list before it. */
+static size_t before_closings(const char *text, size_t end, const char *const *list)
 {
-    return memcmp(end - 3, "\xe3\x80\x82", 3) == 0 || memcmp(end - 3, "\xef\xbc\x81", 3) == 0 ||
-           memcmp(end - 3, "\xef\xbc\x9f", 3) == 0;
+    for (size_t length; (length = mark_before(text, end, list)) > 0;)
+        end -= length;
+    return end;
 }
 
 static bool letter(char c)
@@ -67,40 +90,89 @@ static bool list_number(const char *text, size_t length)
 /* Whether the sentence ends with the character before the blank at text[at]. */
 static bool sentence_ends(const char *text, size_t at)
 {
-    size_t end = at;
-    while (end > 0 && closing(text[end - 1]))
-        end--;
-    if (end == 0)
-        return false;
-    char c = text[end - 1];
-    if (c == '!' || c == '?')
+    size_t end = before_closings(text, at, closings);
+    if (mark_before(text, end, stops) > 0 || mark_before(text, end, wide_stops) > 0)
         return true;
-    if (end >= 3 && memcmp(text + end - 3, "\xe2\x80\xa6", 3) == 0) /* an ellipsis */
-        return true;
-    return c == '.' && !abbreviated(text, end - 1) && !list_number(text, end - 1);
+    return end > 0 && text[end - 1] == '.' && !abbreviated(text, end - 1) &&
+           !list_number(text, end - 1);
 }
 
-static bool pause_ends(const char *text, size_t at)
+/* How many bytes a clause has at least that ends with a sentence, or with a pause in it. */
+static size_t least(const struct sb_clause_cutter *cutter, bool pause)
 {
-    return at > 0 && strchr(",;:", text[at - 1]) != NULL;
+    if (pause)
+        return cutter->any ? SB_CLAUSE_SOFT_MAX : SB_CLAUSE_FIRST_MIN;
+    return cutter->any ? SB_CLAUSE_MIN : 1;
 }
 
-/* Whether a clause may end before text[at], which is a blank, or behind a wide stop. */
-static bool may_cut(const struct sb_clause_cutter *cutter, size_t at)
+/* Where a clause may end behind a full-width mark: before the character that text[at] completes,
+ * unless that belongs to the sentence, too. 0: nowhere. */
+static size_t wide_end(const struct sb_clause_cutter *cutter, size_t at)
 {
     const char *text = cutter->text;
-    size_t min = cutter->any ? SB_CLAUSE_MIN : 1;
-    if (at >= 3 && wide_stop(text + at))
-        return at >= min;
-    if (!blank(text[at]))
-        return false;
-    if (sentence_ends(text, at) || text[at] == '\n')
-        return at >= min;
-    size_t pause_min = cutter->any ? SB_CLAUSE_SOFT_MAX : SB_CLAUSE_FIRST_MIN;
-    return at >= pause_min && pause_ends(text, at);
+    size_t from = at;
+    while (from > 0 && at - from < 3 && ((unsigned char)text[from] & 0xc0) == 0x80)
+        from--;
+    if (sb_utf8_sequence(text + from, at + 1 - from) != at + 1 - from ||
+        mark_before(text, at + 1, wide_closings) > 0 || mark_before(text, at + 1, stops) > 0 ||
+        mark_before(text, at + 1, wide_stops) > 0)
+        return 0;
+    bool pause = mark_before(text, from, wide_pauses) > 0;
+    if (!pause && mark_before(text, before_closings(text, from, wide_closings), wide_stops) == 0)
+        return 0;
+    return from >= least(cutter, pause) ? from : 0;
 }
 
-/* Gives text[0..end), and keeps what is behind it. */
+/* Where a clause may end, now that text[at] is there: before it, where it is a blank. 0: nowhere.
+ */
+static size_t clause_end(const struct sb_clause_cutter *cutter, size_t at)
+{
+    const char *text = cutter->text;
+    if (!blank(text[at]))
+        return wide_end(cutter, at);
+    bool sentence = text[at] == '\n' || sentence_ends(text, at);
+    if (!sentence && mark_before(text, at, pauses) == 0 && mark_before(text, at, wide_pauses) == 0)
+        return 0;
+    return at >= least(cutter, !sentence) ? at : 0;
+}
+
+/* What is not spoken: punctuation and symbols, among them the emoji. */
+static const struct {
+    uint32_t first, last;
+} silent[] = {{0x80, 0xa9},     {0xab, 0xb1},      {0xbb, 0xbb},     {0xbf, 0xbf},
+              {0x2000, 0x206f}, {0x2190, 0x2bff},  {0x3000, 0x3004}, {0x3008, 0x3020},
+              {0xfe00, 0xfe0f}, {0xff01, 0xff0f},  {0xff1a, 0xff20}, {0xff3b, 0xff40},
+              {0xff5b, 0xff65}, {0x1f000, 0x1faff}};
+
+static bool is_silent(uint32_t point)
+{
+    if (point < 0x80)
+        return !isalnum((int)point);
+    for (size_t i = 0; i < SB_COUNT(silent); i++) {
+        if (point >= silent[i].first && point <= silent[i].last)
+            return true;
+    }
+    return false;
+}
+
+/* Whether text has something to be spoken. What is no UTF-8 is not ours to judge. */
+static bool audible(const char *text, size_t length)
+{
+    for (size_t at = 0, size; at < length; at += size) {
+        size = sb_utf8_sequence(text + at, length - at);
+        if (size == 0)
+            return true;
+        uint32_t point = (unsigned char)text[at] & (size == 1 ? 0x7fu : 0xffu >> (size + 1));
+        for (size_t i = 1; i < size; i++)
+            point = point << 6 | ((unsigned char)text[at + i] & 0x3fu);
+        if (!is_silent(point))
+            return true;
+    }
+    return false;
+}
+
+/* Gives text[0..end), and keeps what is behind it. A smiley behind all that was said is not worth a
+ * request to whoever speaks; of a text that is nothing else, it is all there is. */
 static bool give(struct sb_clause_cutter *cutter, size_t end)
 {
     char *text = cutter->text;
@@ -110,7 +182,7 @@ static bool give(struct sb_clause_cutter *cutter, size_t end)
     while (to > from && blank(text[to - 1]))
         to--;
     bool go_on = true;
-    if (to > from) {
+    if (to > from && (!cutter->any || audible(text + from, to - from))) {
         cutter->any = true;
         go_on = cutter->clause(cutter->context, text + from, to - from);
     }
@@ -137,12 +209,11 @@ static size_t last_resort(const struct sb_clause_cutter *cutter)
     return whole > 0 ? at + whole : at;
 }
 
-/* A blank is looked at once it is there; a wide stop once something is behind it, too. */
 static bool cut(struct sb_clause_cutter *cutter)
 {
     while (cutter->looked < cutter->length) {
-        size_t at = cutter->looked++;
-        if (may_cut(cutter, at) && !give(cutter, at))
+        size_t end = clause_end(cutter, cutter->looked++);
+        if (end > 0 && !give(cutter, end))
             return false;
     }
     return true;

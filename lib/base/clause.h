@@ -15,8 +15,9 @@ enum {
     SB_CLAUSE_MAX = 400       /* no clause is longer; it is cut at a blank if it has one */
 };
 
-/* Takes a clause: length bytes of UTF-8, trimmed, never empty, alive during the call. False ends
- * the cutting. */
+/* Takes a clause: length bytes of UTF-8, trimmed, never empty, alive during the call. Only the
+ * first may have nothing to be spoken (punctuation and symbols alone); later such ones are left
+ * out. False ends the cutting. */
 typedef bool sb_clause_fn(void *context, const char *clause, size_t length);
 
 /* All fields are the cutter's own. */

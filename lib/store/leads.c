@@ -89,33 +89,35 @@ static const char *pattern_of(struct sb_arena *arena, const char *text)
     return sb_buf_ok(&out) ? out.data : NULL;
 }
 
-/* What was looked at before stands above $3, and a status has an index of its own: a page costs
- * what it shows, however deep it lies and however many leads there are. (Not so a search, or an
- * assignee's: those are looked for one by one.) */
-#define REST                                                                                       \
-    " AND ($2 IS NULL OR assignee = $2) AND id < $3"                                               \
+/* One text for each index: with $1 IS NULL OR ... none would be used, and a list of the few new
+ * leads would read all that are closed. No id lies behind "~". */
+#define LIST(which)                                                                                \
+    "SELECT " COLUMNS " FROM leads WHERE " which " AND id < coalesce($3, '~')"                     \
     " AND ($4 IS NULL OR name LIKE $4 ESCAPE '\\' OR email LIKE $4 ESCAPE '\\'"                    \
     " OR company LIKE $4 ESCAPE '\\' OR message LIKE $4 ESCAPE '\\')"                              \
     " ORDER BY id DESC LIMIT $5"
-static const char of_any_status[] = "SELECT " COLUMNS " FROM leads WHERE $1 IS NULL" REST;
-static const char of_status[] = "SELECT " COLUMNS " FROM leads WHERE status = $1" REST;
+
+static const char *list_text(const char *status, const char *assignee)
+{
+    if (assignee != NULL)
+        return LIST("($1 IS NULL OR status = $1) AND assignee = $2");
+    return status != NULL ? LIST("status = $1 AND $2 IS NULL") : LIST("$1 IS NULL AND $2 IS NULL");
+}
 
 enum sb_error sb_leads_list(struct sb_db_conn *conn, struct sb_arena *arena,
                             const struct sb_leads_page *page, struct sb_lead **leads, size_t *count)
 {
-    static const char above_all_ids[] = "~";
     struct found found = {.arena = arena};
     const char *status = page->status < 0 ? NULL : sb_lead_status_names[page->status];
     const char *pattern = page->search == NULL ? NULL : pattern_of(arena, page->search);
     found.leads = sb_arena_alloc(arena, page->max * sizeof *found.leads);
     if (found.leads == NULL || (page->search != NULL && pattern == NULL))
         return SB_E_UNAVAILABLE;
-    enum sb_error error =
-        sb_db_query(conn, status == NULL ? of_any_status : of_status,
-                    SB_DB_VALUES(SB_DB_TEXT(status), SB_DB_TEXT(page->assignee),
-                                 SB_DB_TEXT(page->below == NULL ? above_all_ids : page->below),
-                                 SB_DB_TEXT(pattern), SB_DB_INT((int64_t)page->max)),
-                    take_lead, &found);
+    enum sb_error error = sb_db_query(conn, list_text(status, page->assignee),
+                                      SB_DB_VALUES(SB_DB_TEXT(status), SB_DB_TEXT(page->assignee),
+                                                   SB_DB_TEXT(page->below), SB_DB_TEXT(pattern),
+                                                   SB_DB_INT((int64_t)page->max)),
+                                      take_lead, &found);
     if (error != SB_OK)
         return error;
     *leads = found.leads;

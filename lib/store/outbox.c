@@ -138,7 +138,7 @@ enum sb_error sb_outbox_list(struct sb_db_conn *conn, struct sb_arena *arena,
     enum sb_error error =
         sb_db_query(conn,
                     "SELECT id, lead_id, recipient, subject, state, attempts, created_at, due_at,"
-                    " sent_at, problem FROM outbox ORDER BY id DESC LIMIT $1",
+                    " sent_at, problem FROM outbox ORDER BY state = 'sent', id DESC LIMIT $1",
                     SB_DB_VALUES(SB_DB_INT(SB_OUTBOX_LIST_MAX)), take_listed, &listed);
     if (error != SB_OK)
         return error;

@@ -59,7 +59,8 @@ SB_NONNULL(1, 4)
 SB_MUST_CHECK enum sb_error sb_outbox_retry(struct sb_db_conn *tx, const char *id, int64_t now_ms,
                                             int64_t *changed);
 
-/* The newest SB_OUTBOX_LIST_MAX mails without reply_to and text, newest first, in arena. */
+/* SB_OUTBOX_LIST_MAX mails at most, without reply_to and text, in arena: those that are not sent
+ * before those that are, each newest first. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_outbox_list(struct sb_db_conn *conn,
                                                           struct sb_arena *arena,
                                                           struct sb_outbox_mail **mails,

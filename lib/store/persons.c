@@ -11,7 +11,7 @@ struct column {
     enum type type;
 };
 
-enum { COLUMNS_MAX = 9 };
+enum { COLUMNS_MAX = 11 };
 
 enum key { BY_USER, BY_OWNER, BY_EMAIL };
 
@@ -108,16 +108,38 @@ static const struct part parts[] = {
      {{"leadId", TEXT}, {"type", TEXT}, {"at", TIME}, {"before", TEXT}, {"after", TEXT}}},
     {.name = "leads",
      BY_EMAIL,
-     "SELECT id, created_at, name, email, company, phone, source, message FROM leads"
-     " WHERE lower(email) = lower($1) ORDER BY id",
+     "SELECT id, created_at, updated_at, status, name, email, company, phone, source, message"
+     " FROM leads WHERE lower(email) = lower($1) ORDER BY id",
      {{"id", TEXT},
       {"createdAt", TIME},
+      {"updatedAt", TIME},
+      {"status", TEXT},
       {"name", TEXT},
       {"email", TEXT},
       {"company", TEXT},
       {"phone", TEXT},
       {"source", TEXT},
       {"message", TEXT}}},
+    /* Without who works on it: that is about staff. */
+    {.name = "leadHistory",
+     BY_EMAIL,
+     "SELECT e.lead_id, e.type, e.at, e.before, e.after FROM leads l"
+     " JOIN lead_events e ON e.lead_id = l.id WHERE lower(l.email) = lower($1)"
+     " AND e.type <> 'assignee' ORDER BY e.seq",
+     {{"leadId", TEXT}, {"type", TEXT}, {"at", TIME}, {"before", TEXT}, {"after", TEXT}}},
+    {.name = "leadMails",
+     BY_EMAIL,
+     "SELECT o.id, o.lead_id, o.recipient, o.subject, o.text, o.state, o.created_at, o.sent_at"
+     " FROM leads l JOIN outbox o ON o.lead_id = l.id WHERE lower(l.email) = lower($1)"
+     " ORDER BY o.id",
+     {{"id", TEXT},
+      {"leadId", TEXT},
+      {"recipient", TEXT},
+      {"subject", TEXT},
+      {"text", TEXT},
+      {"state", TEXT},
+      {"createdAt", TIME},
+      {"sentAt", TIME}}},
 };
 
 static void add_time(struct sb_buf *out, int64_t time_ms, bool day)

@@ -207,7 +207,8 @@ static enum sb_error place_at_end(struct sb_db_conn *tx, int64_t key, int64_t *p
     return error;
 }
 
-/* Where an item stands that is to follow the item previous_id, NULL: none. */
+/* Where an item stands that is to follow the item previous_id; NULL: none, "root": the beginning.
+ */
 static enum sb_error find_place(struct sb_db_conn *tx, int64_t key, const char *previous_id,
                                 int64_t *place)
 {
@@ -220,6 +221,9 @@ static enum sb_error find_place(struct sb_db_conn *tx, int64_t key, const char *
                             " FROM transcript_items p WHERE p.session = $1 AND p.id = $2",
                             SB_DB_VALUES(SB_DB_INT(key), SB_DB_TEXT(previous_id)), read_neighbours,
                             &at);
+    if (error == SB_OK && !at.found && previous_id != NULL && strcmp(previous_id, "root") == 0)
+        error = sb_db_query(tx, "SELECT 0, min(place) FROM transcript_items WHERE session = $1",
+                            SB_DB_VALUES(SB_DB_INT(key)), read_neighbours, &at);
     if (error != SB_OK)
         return error;
     if (!at.found)

@@ -13,6 +13,7 @@ enum { URL_SIZE = 1024, SMTPS_PORT = 465 };
 struct message {
     const char *data;
     size_t length, sent;
+    char told[CURL_ERROR_SIZE]; /* by libcurl, of the step that failed */
 };
 
 static size_t read_message(char *buffer, size_t size, size_t count, void *context)
@@ -65,6 +66,7 @@ static bool set_message(CURL *easy, const struct sb_mail *mail, const struct cur
 {
     return to != NULL && curl_easy_setopt(easy, CURLOPT_MAIL_FROM, mail->from) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, to) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, message->told) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_message) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_READDATA, message) == CURLE_OK;
@@ -84,9 +86,31 @@ static enum sb_error error_of(CURLcode code)
     }
 }
 
-static const char *problem_of(CURL *easy, CURLcode code)
+static bool begins_with(const char *text, const char *word)
+{
+    return strncmp(text, word, strlen(word)) == 0;
+}
+
+/* What the server said no to; NULL: it did not. Its own words stay out: they may hold addresses. */
+static const char *refusal_of(CURL *easy, struct sb_arena *arena, const char *told)
+{
+    enum { REFUSED = 400, SIGN_IN_FIRST = 530 }; /* RFC 5321 section 4.2.1, RFC 4954 section 6 */
+    long status = 0;
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status < REFUSED)
+        return NULL;
+    const char *what = begins_with(told, "MAIL")   ? "refuses SMTP_FROM"
+                       : begins_with(told, "RCPT") ? "refuses the recipient"
+                                                   : "refuses the mail";
+    if (status == SIGN_IN_FIRST)
+        what = "demands SMTP_USERNAME and SMTP_PASSWORD";
+    return sb_arena_printf(arena, "the server %s (status %ld)", what, status);
+}
+
+static const char *problem_of(CURL *easy, struct sb_arena *arena, CURLcode code, const char *told)
 {
     long verify = 0;
+    const char *refusal;
     switch (code) {
     case CURLE_USE_SSL_FAILED:
         return "the server offers no TLS";
@@ -95,8 +119,11 @@ static const char *problem_of(CURL *easy, CURLcode code)
     case CURLE_PEER_FAILED_VERIFICATION:
         curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verify);
         return sb_fetch_process_verify_text(verify);
-    default:
+    case CURLE_OPERATION_TIMEDOUT:
         return curl_easy_strerror(code);
+    default:
+        refusal = refusal_of(easy, arena, told);
+        return refusal != NULL ? refusal : curl_easy_strerror(code);
     }
 }
 
@@ -115,19 +142,20 @@ static void tell(CURL *easy, const char *problem, int64_t started_us, const char
         sent ? "upstream=\"mail\",outcome=\"ok\"" : "upstream=\"mail\",outcome=\"failed\"", 1);
 }
 
-static enum sb_error transact(CURL *easy, const char **problem, const char *trace_id)
+static enum sb_error transact(CURL *easy, struct sb_arena *arena, const struct message *message,
+                              const char **problem, const char *trace_id)
 {
     int64_t started_us = sb_clock_mono_us();
     CURLcode code = curl_easy_perform(easy);
     if (code != CURLE_OK)
-        *problem = problem_of(easy, code);
+        *problem = problem_of(easy, arena, code, message->told);
     tell(easy, *problem, started_us, trace_id);
     return error_of(code);
 }
 
-static enum sb_error send_message(const struct sb_config *config, const struct sb_mail *mail,
-                                  struct message *message, const char **problem,
-                                  const char *trace_id)
+static enum sb_error send_message(const struct sb_config *config, struct sb_arena *arena,
+                                  const struct sb_mail *mail, struct message *message,
+                                  const char **problem, const char *trace_id)
 {
     enum sb_error error = sb_fetch_prepare(config);
     if (error != SB_OK) {
@@ -138,7 +166,7 @@ static enum sb_error send_message(const struct sb_config *config, const struct s
     struct curl_slist *to = curl_slist_append(NULL, mail->to);
     if (easy != NULL && set_server(easy, config) && set_account(easy, config) &&
         set_message(easy, mail, to, message)) {
-        error = transact(easy, problem, trace_id);
+        error = transact(easy, arena, message, problem, trace_id);
     } else {
         *problem = "no memory";
         error = SB_E_UNAVAILABLE;
@@ -162,7 +190,7 @@ enum sb_error sb_mail_send(const struct sb_config *config, struct sb_arena *aren
         error = SB_E_UNAVAILABLE;
     } else {
         struct message message = {.data = text.data, .length = text.length};
-        error = send_message(config, mail, &message, problem, trace_id);
+        error = send_message(config, arena, mail, &message, problem, trace_id);
     }
     return error;
 }

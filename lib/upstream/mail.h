@@ -34,10 +34,10 @@ SB_NONNULL_ALL SB_MUST_CHECK bool sb_mail_format(struct sb_arena *arena, struct 
                                                  const struct sb_mail *mail);
 
 /* Makes one attempt (arena is for the work) to hand mail to the server, over TLS with a verified
- * certificate or not at all. SB_OK: the server has it. Else *problem says why not, a fixed text
- * (also logged), and SB_E_INTERNAL: mail breaks its contract; SB_E_MISCONFIGURED: see
- * sb_fetch_borrow(); SB_E_UPSTREAM_TIMEOUT, SB_E_UPSTREAM_ERROR: the server; SB_E_UNAVAILABLE: out
- * of memory. */
+ * certificate or not at all. SB_OK: the server has it. Else *problem says why not (in arena; also
+ * logged; nothing of the mail or of the server's words is in it), and SB_E_INTERNAL: mail breaks
+ * its contract; SB_E_MISCONFIGURED: see sb_fetch_borrow(); SB_E_UPSTREAM_TIMEOUT,
+ * SB_E_UPSTREAM_ERROR: the server; SB_E_UNAVAILABLE: out of memory. */
 SB_NONNULL(1, 2, 3, 4)
 SB_MUST_CHECK enum sb_error sb_mail_send(const struct sb_config *config, struct sb_arena *arena,
                                          const struct sb_mail *mail, const char **problem,

@@ -1,10 +1,10 @@
 // The administrator's command, as scripts use it.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, linkSync, mkdtempSync, statSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, closeSync, existsSync, linkSync, mkdtempSync, openSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test, { after } from 'node:test';
-import { asRoot } from './support/context.mjs';
+import { asRoot, root } from './support/context.mjs';
 import { endpoints } from './support/contract.mjs';
 import { Installation } from './support/server.mjs';
 import { nowS, sign } from './support/tokens.mjs';
@@ -224,6 +224,9 @@ const usage = {
     'an action there is not on the keys': ['jwks', 'rotate'],
     'a variable there is not': ['config', '--get', 'NONSENSE'],
     'help for a verb there is not': ['help', 'dance'],
+    'arguments for migrate': ['migrate', '9'],
+    'arguments for clean': ['clean', '--dry-run'],
+    'arguments for version': ['version', '2'],
 };
 const forUsage = installed();
 for (const [what, args] of Object.entries(usage))
@@ -235,6 +238,56 @@ test('help lists the verbs, and help VERB tells how one is used', () => {
     for (const verb of ['check', 'config', 'jwks', 'migrate', 'thread', 'token', 'user'])
         assert.match(forUsage.run('help'), new RegExp(`^  ${verb} `, 'm'));
     assert.match(forUsage.run('help', 'token'), /^usage: switchboard token mint /);
+});
+
+test('VERB --help tells how a verb is used, and does nothing else', () => {
+    const made = install();
+    for (const [, verb] of made.run('help').matchAll(/^ {2}(\w+) /gm))
+        assert.match(made.run(verb, '--help'), new RegExp(`^usage: switchboard ${verb}\\b`));
+    assert.match(made.run('erase', '--user', 'ann', '--help'), /^usage: switchboard erase /);
+    assert.ok(!existsSync(path.join(made.env.STATE_DIR, 'switchboard.db')), 'migrate --help has run');
+});
+
+test('a run of cron that has nothing to tell mails nobody', () => {
+    const made = installed();
+    const jobs = readFileSync(path.join(root, 'cron/switchboard'), 'utf8').split('\n')
+        .map((line) => /^\S+ \S+ \S+ \S+ \S+ www-data (.*)$/.exec(line)?.[1]).filter(Boolean);
+    assert.ok(jobs.length >= 4);
+    for (const job of jobs) {
+        const command = job.replaceAll('/run/switchboard/', `${made.directory}/`);
+        const { stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8', env: {
+            PATH: `${made.directory}/bin:${process.env.PATH}`, SWITCHBOARD_ENV: made.envFile } });
+        assert.deepEqual([stdout, stderr], ['', ''], job);
+    }
+});
+
+test('output that cannot be written is a failure, and told', () => {
+    const made = installed();
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(path.join(made.directory, 'bin/switchboard'), ['config'],
+        { stdio: ['ignore', full, 'pipe'], encoding: 'utf8',
+          env: { PATH: process.env.PATH, SWITCHBOARD_ENV: made.envFile } });
+    closeSync(full);
+    assert.equal(status, 1);
+    assert.equal(stderr, 'switchboard: standard output cannot be written: No space left on device\n');
+});
+
+test('migrate tells the schema there is, also when a newer build made it', () => {
+    const made = installed();
+    execFileSync('sqlite3', [path.join(made.env.STATE_DIR, 'switchboard.db'), 'PRAGMA user_version = 4711']);
+    const { status, stdout, stderr } = made.switchboard(['migrate']);
+    assert.deepEqual([status, stdout], [0, 'schema 4711, 0 migrations applied\n']);
+    assert.match(stderr, /^switchboard: a newer build made this schema; this one knows \d+ /);
+});
+
+test('config shows nothing while its file cannot be read', () => {
+    const made = installed();
+    const real = made.envFile;
+    made.envFile += '.none';
+    for (const args of [['config'], ['config', '--get', 'STATE_DIR']])
+        assertFails(made.switchboard(args), 1, /^switchboard: SWITCHBOARD_ENV \S+ cannot be read: No such file/);
+    assert.match(made.run('config', '--example'), /^#? *STATE_DIR=/m, 'which needs no file');
+    made.envFile = real;
 });
 
 test('config prints every variable once, and secrets only as set', () => {

@@ -114,13 +114,13 @@ if (asRoot) {
         test(`found: ${name} passes over a file that others than root can write`, () => withMode(file, 0o664, () =>
             assertFound(name, `${file} is passed over, since not root alone can change it`, `chown root ${file}; chmod 0644 ${file}`)));
 
-    test('found: cron runs as another user than the owner', () => withText(patient.cron, (text) => text.replace(/www-data (.* clean) /m, 'nobody $1 '), () =>
+    test('found: cron runs as another user than the owner', () => withText(patient.cron, (text) => text.replace(/www-data (.* clean\b)/, 'nobody $1'), () =>
         assertFound('cron', `${patient.cron} runs \`switchboard clean\` as nobody, who is refused`, 'say www-data in its sixth column')));
 
     test('found: logrotate acts as another user than the owner', () => withText(patient.logrotate, (text) => text.replace(/^ *su .*$/m, ''), () =>
         assertFound('logrotate', `${patient.logrotate} rotates as root, not as www-data`, 'say in its block: su www-data adm')));
 
-    test('found: a line of the crontab is missing', () => withText(patient.cron, (text) => text.replace(/^(.*switchboard clean )/m, '#$1'), () =>
+    test('found: a line of the crontab is missing', () => withText(patient.cron, (text) => text.replace(/^(.*switchboard clean\b)/m, '#$1'), () =>
         assertFound('cron', `${patient.cron} does not run \`switchboard clean\``,
                     'add the line of /usr/local/share/switchboard/cron/switchboard')));
 

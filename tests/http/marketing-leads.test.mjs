@@ -194,6 +194,41 @@ test('what a server refuses is tried ten times, then it has failed; it can be tr
     assert.equal(mailOf(id).state, 'sent');
 });
 
+const refusals = {
+    'the sender': [{ onMailFrom: (address, session, done) => done(refusal(553)) }, 'refuses SMTP_FROM (status 553)'],
+    'the recipient': [{ onRcptTo: (address, session, done) => done(refusal(550)) },
+                      'refuses the recipient (status 550)'],
+    'what is mailed': [{ reply: () => refusal(552) }, 'refuses the mail (status 552)'],
+    'anybody who has not signed in': [{ account }, 'demands SMTP_USERNAME and SMTP_PASSWORD (status 530)'],
+};
+const refusal = (responseCode) => Object.assign(new Error('sales@example.com is gone'), { responseCode });
+for (const [what, [options, problem]] of Object.entries(refusals))
+    test(`a server that refuses ${what} is told apart, without its words`, async () => {
+        const strict = await startSmtp({ credentials: trusted.issue('localhost'), ...options });
+        await under({ SMTP_PORT: strict.port, SMTP_USERNAME: null, SMTP_PASSWORD: null }, async () => {
+            const id = await lead();
+            assert.equal((await send()).status, 1);
+            assert.equal(mailOf(id).problem, `the server ${problem}`);
+        });
+        await strict.close();
+    });
+
+test('attempts to mail count in the metrics, though no endpoint makes them', async () => {
+    const counted = async (outcome) => {
+        const { text } = await server.call('/api/metrics', { token: server.env.METRICS_TOKEN });
+        const line = `switchboard_upstream_requests_total{upstream="mail",outcome="${outcome}"} `;
+        return Number(text.split('\n').find((one) => one.startsWith(line))?.slice(line.length) ?? 0);
+    };
+    const before = [await counted('ok'), await counted('failed')];
+    await lead();
+    await send();
+    await under({ SMTP_PASSWORD: `wrong-${randomUUID()}` }, async () => {
+        await lead();
+        await send();
+    });
+    assert.deepEqual([await counted('ok'), await counted('failed')], before.map((count) => count + 1));
+});
+
 test('a wrong password is said, and kept out of every answer', async () => {
     await under({ SMTP_PASSWORD: `wrong-${randomUUID()}` }, async () => {
         const id = await lead();

@@ -14,7 +14,8 @@ const openai = await startUpstream();
 after(() => openai.close());
 const server = await serveBefore(openai, { RATE_LIMIT_CALLS_JOIN: '1/60' });
 const broken = await serveBefore(openai, {
-    JITSI_JWT_SECRET: null, TURN_PORT: '99999', OPENAI_BASE_URL: 'https://127.0.0.1:1/v1' });
+    JITSI_JWT_SECRET: null, TURN_PORT: '99999', OPENAI_BASE_URL: 'https://127.0.0.1:1/v1',
+    SALES_EMAIL: 'sales@example.com', SMTP_FROM: 'switchboard@example.com', SMTP_HOST: '127.0.0.1', SMTP_PORT: 1 });
 
 /** Requests after which every family has series. */
 async function use() {
@@ -36,6 +37,9 @@ async function use() {
         { token: other.bob.token, body: { callId: other.call.id } })).status, 503);
     assert.equal((await broken.post('/api/realtime/token', { token: other.bob.token, origin })).status, 502);
     assert.equal((await broken.call('/api/health/ready')).status, 503);
+    const lead = { name: 'Ann', email: 'ann@example.com', message: 'Call me' };
+    assert.equal((await broken.post('/api/marketing/leads', { origin, body: lead })).status, 201);
+    assert.equal(broken.switchboard(['outbox', 'send']).status, 1);
 }
 await use();
 

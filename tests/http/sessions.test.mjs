@@ -75,9 +75,10 @@ test('items stand where they belong, however late they come', async () => {
     await put(ann, id, [item('answer', { role: 'assistant', interrupted: true })]);
     const late = await put(ann, id, [item('question', { previousItemId: 'hello' })]);
     assert.deepEqual(late.json().itemIds, ['question']);
+    await put(ann, id, [item('first', { previousItemId: 'root' })]);
     const { items, nextCursor } = await transcript(ann, id);
     assert.deepEqual(items.map(({ id, role, interrupted }) => [id, role, interrupted]),
-                     [['hello', 'assistant', false], ['question', 'user', false],
+                     [['first', 'user', false], ['hello', 'assistant', false], ['question', 'user', false],
                       ['answer', 'assistant', true]]);
     assert.equal(nextCursor, null);
 });

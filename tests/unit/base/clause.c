@@ -87,6 +87,57 @@ Test(clause, an_ellipsis_and_wide_stops_end_a_sentence)
            "\xe4\xbd\xa0\xe5\xa5\xbd\xe3\x80\x82|\xe5\x86\x8d\xe8\xa7\x81|");
 }
 
+Test(clause, typographic_quotes_belong_to_the_sentence)
+{
+    expect("He said “Go away now.” Then he left.", "He said “Go away now.”|Then he left.|");
+    expect("„Wir haben offen.“ Das sagte sie.", "„Wir haben offen.“|Das sagte sie.|");
+    expect("«Abrimos hoy.» Luego cerramos.", "«Abrimos hoy.»|Luego cerramos.|");
+}
+
+Test(clause, full_width_quotes_and_further_marks_stay_with_their_stop)
+{
+    expect("「你好。」他说。", "「你好。」|他说。|");
+    expect("什么？！好的", "什么？！|好的|");
+    expect("你好。”再见", "你好。”|再见|");
+    expect("你好。 再见", "你好。|再见|");
+}
+
+Test(clause, a_full_width_comma_ends_the_first_and_a_long_one)
+{
+    expect("我们每天九点开门，下午六点关门，周末休息。",
+           "我们每天九点开门，|下午六点关门，周末休息。|");
+    expect("好，我们开门。", "好，我们开门。|");
+    struct seen seen = {.left = -1};
+    struct sb_buf text;
+    sb_buf_init(&text, NULL, 10000);
+    sb_buf_add_text(&text, "好。");
+    for (int i = 0; i < 40; i++)
+        sb_buf_add_text(&text, "我们开门，");
+    cr_expect(cut_in_steps(text.data, 1, &seen, true));
+    const char *second = strchr(seen.text.data, '|') + 1;
+    cr_expect_eq(strcspn(second, "|"), 165, "the first comma from SB_CLAUSE_SOFT_MAX on");
+    sb_buf_free(&text);
+    sb_buf_free(&seen.text);
+}
+
+Test(clause, the_marks_of_other_scripts_end_a_sentence)
+{
+    expect("हम नौ बजे खुलते हैं। आप आइए।", "हम नौ बजे खुलते हैं।|आप आइए।|");
+    expect("هل أنت هناك؟ نعم.", "هل أنت هناك؟|نعم.|");
+}
+
+Test(clause, what_has_nothing_to_be_spoken_is_left_out_unless_it_is_all)
+{
+    expect("We can help! 😊", "We can help!|");
+    expect("We can help! 👍🏽 ❤️\n… \"—\" (!)\nYou are welcome here.",
+           "We can help!|You are welcome here.|");
+    expect("好的。！」", "好的。！」|");
+    expect("😊", "😊|");
+    expect("We are open! 9", "We are open!|9|");
+    expect("Wie teuer? 5 €", "Wie teuer?|5 €|");
+    expect("It costs you this. €", "It costs you this.|€|");
+}
+
 Test(clause, blanks_alone_are_nothing)
 {
     expect(" \n\t ", "");
@@ -142,7 +193,7 @@ Test(clause, endless_text_is_cut_between_words_and_never_within_a_character)
     expect_whole("word ", 500);
     expect_whole("x", 1000);
     expect_whole("\xe2\x82\xac", 500);
-    expect_whole("\xf0\x9f\x98\x80", 500);
+    expect_whole("\U00020000", 500);
 }
 
 Test(clause, a_long_sentence_is_cut_at_a_comma)

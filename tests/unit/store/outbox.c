@@ -222,6 +222,24 @@ Test(outbox, is_listed_with_how_it_went)
     cr_assert_str_eq(mails[0].problem, "down");
 }
 
+Test(outbox, what_was_sent_hides_nothing_that_was_not)
+{
+    struct sb_outbox_mail *mails;
+    size_t count;
+    add("failed", NOW_MS);
+    add("queued", NOW_MS + 1);
+    store_sql(&store,
+              "UPDATE outbox SET state = 'failed' WHERE text = 'failed';"
+              "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+              " INSERT INTO outbox (id, recipient, subject, text, state, created_at, due_at,"
+              " sent_at) SELECT 'x' || i, 's', 's', 't', 'sent', 1, 1, 1 FROM n");
+    cr_assert_eq(sb_outbox_list(store.reader, store.arena, &mails, &count), SB_OK);
+    cr_assert_eq(count, SB_OUTBOX_LIST_MAX);
+    cr_assert_eq(mails[0].state, SB_OUTBOX_QUEUED);
+    cr_assert_eq(mails[1].state, SB_OUTBOX_FAILED);
+    cr_assert_eq(mails[2].state, SB_OUTBOX_SENT);
+}
+
 Test(outbox, old_mail_goes_unless_it_is_queued)
 {
     add("a", NOW_MS);

@@ -154,7 +154,9 @@ Test(persons, an_export_has_all_of_a_user_and_nothing_of_others)
         "00:00:00.005Z\"}\n"
         "leadsAssigned:\n"
         "leadEvents:\n"
-        "leads:\n");
+        "leads:\n"
+        "leadHistory:\n"
+        "leadMails:\n");
 }
 
 Test(persons, an_export_of_a_visitor_has_what_a_visitor_can_have)
@@ -293,7 +295,11 @@ static void make_leads(void)
         " ('l2', 'new', 'bob', 1, 1, 1, 'Other', 'other@example.com', 'no');"
         "INSERT INTO lead_events VALUES (1, 'l2', 1, 'ada', 'assignee', 'ada', 'bob'),"
         " (2, 'l2', 1, 'bob', 'assignee', 'bob', 'ada'), (3, 'l2', 1, 'bob', 'note', NULL, 'ada'),"
-        " (4, 'l1', 1, 'bob', 'note', NULL, 'x')");
+        " (4, 'l1', 1, 'bob', 'note', NULL, 'x'), (5, 'l1', 2, 'bob', 'status', 'new', 'spam'),"
+        " (6, 'l1', 3, 'bob', 'assignee', NULL, 'bob');"
+        "INSERT INTO outbox (id, lead_id, recipient, subject, text, state, created_at, due_at)"
+        " VALUES ('m1', 'l1', 's@x.org', 'New lead: Guy', 'of Guy', 'queued', 1, 1),"
+        " ('m2', 'l2', 's@x.org', 'New lead: Other', 'of Other', 'queued', 1, 1)");
 }
 
 static const struct sb_person guy = {NULL, NULL, "guy@EXAMPLE.com"};
@@ -302,13 +308,30 @@ Test(persons, who_is_known_by_its_address_has_its_enquiries_exported)
 {
     make_leads();
     const char *text = exported(&guy);
+    cr_assert_not_null(strstr(text, "\"status\":\"new\",\"name\":\"Guy\""));
     cr_assert_not_null(strstr(text, "call me"));
     cr_assert_null(strstr(text, "l2"));
-    cr_assert_null(strstr(text, "bob"));
     text = exported(&ada);
     cr_assert_null(strstr(text, "call me"), "what others wrote is theirs");
     cr_assert_not_null(strstr(text, "leadsAssigned:\n  {\"id\":\"l1\""));
     cr_assert_not_null(strstr(text, "{\"leadId\":\"l2\",\"type\":\"assignee\""));
+}
+
+Test(persons, what_became_of_an_enquiry_is_exported_but_not_who_worked_on_it)
+{
+    make_leads();
+    const char *text = exported(&guy), *history = strstr(text, "leadHistory:\n");
+    cr_assert_str_eq(history,
+                     "leadHistory:\n"
+                     "  {\"leadId\":\"l1\",\"type\":\"note\",\"at\":\"1970-01-01T00:00:00."
+                     "001Z\",\"before\":null,\"after\":\"x\"}\n"
+                     "  {\"leadId\":\"l1\",\"type\":\"status\",\"at\":\"1970-01-01T00:00:00."
+                     "002Z\",\"before\":\"new\",\"after\":\"spam\"}\n"
+                     "leadMails:\n"
+                     "  {\"id\":\"m1\",\"leadId\":\"l1\",\"recipient\":\"s@x.org\","
+                     "\"subject\":\"New lead: Guy\",\"text\":\"of Guy\",\"state\":\"queued\","
+                     "\"createdAt\":\"1970-01-01T00:00:00.001Z\",\"sentAt\":null}\n");
+    cr_assert_null(strstr(text, "bob"));
 }
 
 Test(persons, the_enquiries_of_an_address_are_erased_and_nothing_else)
@@ -321,6 +344,7 @@ Test(persons, the_enquiries_of_an_address_are_erased_and_nothing_else)
     cr_assert_eq(store_number(&store, "SELECT count(*) FROM leads WHERE id = 'l2'"), 1);
     cr_assert_eq(store_number(&store, "SELECT count(*) FROM leads"), 1);
     cr_assert_eq(store_number(&store, "SELECT count(*) FROM lead_events"), 3);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM outbox WHERE lead_id <> 'l2'"), 0);
     cr_assert_eq(mentions("ada"), of_ada);
 }
 
@@ -333,7 +357,7 @@ Test(persons, enquiries_forget_an_erased_user_who_worked_on_them)
     cr_assert_eq(store_number(&store, "SELECT count(*) FROM lead_events WHERE user_id = 'ada' OR"
                                       " before = 'ada' OR (type = 'assignee' AND after = 'ada')"),
                  0);
-    cr_assert_eq(store_number(&store, "SELECT count(*) FROM lead_events WHERE user_id = 'bob'"), 3);
+    cr_assert_eq(store_number(&store, "SELECT count(*) FROM lead_events WHERE user_id = 'bob'"), 5);
     cr_assert_eq(store_number(&store, "SELECT count(*) FROM lead_events WHERE type = 'note' AND"
                                       " after = 'ada'"),
                  1, "a note is a text");
@@ -372,6 +396,8 @@ Test(persons, what_is_looked_for_has_an_index)
                                              "idempotency WHERE principal = 'x'",
                                              "leads WHERE assignee = 'x'",
                                              "leads WHERE lower(email) = lower('x')",
+                                             "lead_events WHERE lead_id = 'x'",
+                                             "outbox WHERE lead_id = 'x'",
                                              "lead_events WHERE user_id = 'x'",
                                              "lead_events WHERE type = 'assignee' AND before = 'x'",
                                              "lead_events WHERE type = 'assignee' AND after = 'x'"};

@@ -231,6 +231,32 @@ Test(sessions, an_item_that_comes_late_stands_behind_the_one_it_names)
     cr_assert_str_eq(ids(sb_sessions_items, NULL, 9), "hello question answer next");
 }
 
+Test(sessions, the_first_item_comes_late_as_well)
+{
+    open_at("user:ada", "s1", NOW_MS);
+    put("answer", "question");
+    put("next", "answer");
+    put("question", "root");
+    cr_assert_str_eq(ids(sb_sessions_items, NULL, 9), "question answer next");
+    put("root", NULL);
+    put("behind", "root");
+    cr_assert_str_eq(ids(sb_sessions_items, NULL, 9), "question answer next root behind",
+                     "an item of that name is one as any other");
+}
+
+Test(sessions, any_number_of_items_fits_before_all_and_a_first_one_into_nothing)
+{
+    char id[16];
+    const char *expected = "";
+    open_at("user:ada", "s1", NOW_MS);
+    for (int i = 0; i < 100; i++) {
+        snprintf(id, sizeof id, "i%d", i);
+        put(id, "root");
+        expected = sb_arena_printf(store.arena, "%s%s%s", id, i == 0 ? "" : " ", expected);
+    }
+    cr_assert_str_eq(ids(sb_sessions_items, NULL, 200), expected);
+}
+
 Test(sessions, any_number_of_items_fits_behind_one)
 {
     char id[16];
