@@ -189,8 +189,9 @@ Test(voice_chat, a_budget_that_is_used_up_is_429_before_anything_is_spent)
     setenv("BUDGET_USER_TURNS", "1", 1);
     cr_expect_eq(say_json("{\"text\":\"hello\"}")->status, 200);
     setenv("TTS_COMMAND", "false", 1);
-    const struct call_answer *answer = say_json("{\"text\":\"hello\"}");
+    const struct call_answer *answer = say_json("{\"text\":\"hello\",\"sessionId\":\"s1\"}");
     expect_error(answer, 429, "budget_exceeded");
     cr_expect_not_null(strstr(call_text(answer, "error.message"), "turns"));
     cr_expect_not_null(call_header(answer, "Retry-After"));
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM sessions"), 0);
 }
