@@ -80,14 +80,14 @@ static char *signed_token(const struct sb_config *config, const struct options *
 
 static int mint(const struct sb_config *config, const struct options *options)
 {
-    char *end = NULL;
+    char none[] = "", *end = none;
     long ttl_s = options->ttl == NULL ? TTL_DEFAULT_S : strtol(options->ttl, &end, 10);
     if (!sb_user_id_valid(options->sub))
         return usage_error(&this_verb, "--sub must be 1 to %d bytes without control characters",
                            SB_USER_ID_MAX);
     if (options->role != NULL && index_of(options->role, sb_role_names) < 0)
         return usage_error(&this_verb, "--role must be user, staff or service");
-    if (options->ttl != NULL && (end == options->ttl || *end != '\0'))
+    if (end == options->ttl || *end != '\0')
         return usage_error(&this_verb, "--ttl must be a number of seconds");
     if (ttl_s < 1 || ttl_s > TTL_MAX_S)
         return usage_error(&this_verb, "--ttl must be from 1 to %d", TTL_MAX_S);
