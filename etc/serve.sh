@@ -2,8 +2,9 @@
 # serve.sh lighttpd|apache|apache-proxy|nginx PORT ENV_FILE CGI_BIN_DIR
 #
 # Serves the endpoints of CGI_BIN_DIR on 127.0.0.1:PORT with the very snippets of this directory,
-# for development and tests (apache is mod_fcgid, apache-proxy mod_proxy_fcgi). Stays in the foreground; prints "ready http://127.0.0.1:PORT" once
-# requests are answered; INT or TERM ends the server and all endpoints, and the exit status is 0.
+# for development and tests (apache is mod_fcgid, apache-proxy mod_proxy_fcgi). Stays in the
+# foreground; prints "ready http://127.0.0.1:PORT" once requests are answered; INT or TERM ends the
+# server and all endpoints, and the exit status is 0.
 #
 # Everything lies below STATE_DIR, RUN_DIR and LOG_DIR of ENV_FILE (or of the environment). Started
 # as root, everything runs as the owner of STATE_DIR, or as www-data where that is root. The
@@ -69,10 +70,6 @@ nginx)
 *) die "no server '$server': lighttpd, apache, apache-proxy or nginx" ;;
 esac
 
-fetch() { curl -q -s --noproxy '*' --max-time 3 "$@"; }
-fetch -o /dev/null "http://127.0.0.1:$port/"
-[ $? = 7 ] || die "port $port is taken: another program listens on 127.0.0.1:$port"
-
 # --- Whose process, which directories -------------------------------------------------------------
 
 setting() {
@@ -82,6 +79,27 @@ setting() {
 state_dir=$(setting STATE_DIR) || exit 1
 run_dir=$(setting RUN_DIR) || exit 1
 log_dir=$(setting LOG_DIR) || exit 1
+dir=$run_dir/serve-$port
+
+fetch() { curl -q -s --noproxy '*' --max-time 3 "$@"; }
+
+taken() {
+    fetch -o /dev/null "http://127.0.0.1:$port/"
+    [ $? != 7 ]
+}
+
+# Whether a server is left of a serve.sh that was killed: it ends as well (see launch), in a moment.
+ending() {
+    left=$(pgrep -o -f -- " $dir/server[.]conf") || return
+    ! grep -q serve.sh "/proc/$(ps -o ppid= "$left" | tr -d ' ')/cmdline" 2>/dev/null
+}
+
+tries=$STOP_TRIES
+while ending && [ "$tries" -gt 0 ]; do
+    tries=$((tries - 1))
+    sleep 0.1
+done
+! taken || die "port $port is taken: another program listens on 127.0.0.1:$port"
 
 root=false
 user=$(id -u)
@@ -147,7 +165,6 @@ reach "$cgi_bin"
 reach "$etc"
 reach "$(dirname "$env_file")"
 
-dir=$run_dir/serve-$port
 log=$log_dir/$server-$port.log
 spawn() { as_user "$etc/nginx/switchboard-spawn.sh" "$1" "$cgi_bin" "$dir" "$env_file"; }
 spawn stop # what a killed serve has left

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { alive } from './support/process.mjs';
-import { beside, startServer } from './support/server.mjs';
+import { Server, startServer } from './support/server.mjs';
 import { copyPrograms, makeSite, owner, root } from './support/site.mjs';
 import { until } from './support/wait.mjs';
 
@@ -86,10 +86,14 @@ test('a server whose script was killed is not in the way of the next on its port
     const before = web.processes();
     web.child.kill('SIGKILL');
     await web.exited;
-    // nginx's endpoints are left; the next start ends them.
-    await until('the server follows its script', async () => (await web.get('/api/health')).status === 0, 15000);
-    await until('the port is free', () => beside || before.filter(alive).length === 0, 15000);
     web = await startServer(site, undefined, web.port);
     assert.equal((await web.get('/api/health')).status, 200);
-    assert.deepEqual(before.filter(alive), []);
+    await until('nothing is left of the killed one', () => before.filter(alive).length === 0, 15000);
+});
+
+test('a port that another serves is refused at once, and it goes on', async () => {
+    const second = new Server(site, web.port);
+    assert.deepEqual(await second.exited, { code: 1, signal: null });
+    await until('it says why', () => /^serve: port \d+ is taken/m.test(second.output));
+    assert.equal((await web.get('/api/health')).status, 200);
 });
