@@ -37,7 +37,7 @@ async function closedAfterOneAnswer(endpoint, bytes) {
     const peer = await Peer.connect(endpoint.socket, { allowHalfOpen: true });
     await peer.send(bytes);
     const answer = await peer.answer(5000);
-    await within('the end of the connection', peer.ended, 1000);
+    await within('the end of the connection', peer.ended, 4000);
     assert.equal(peer.of(TYPE.END).length, 1, 'one request, one end');
     peer.destroy();
     return answer;

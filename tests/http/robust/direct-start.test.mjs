@@ -155,7 +155,7 @@ test('without a database it answers 503 and recovers when there is one', async (
         assert.equal((await endpoint.get('/api/health')).status, 200, 'which needs none');
         assert.equal((await endpoint.get('/api/health/ready')).status, 503);
         fs.renameSync(`${other.database}.away`, other.database);
-        await until('ready', async () => (await endpoint.get('/api/health/ready')).status === 200, 3000);
+        await until('ready', async () => (await endpoint.get('/api/health/ready')).status === 200);
     } finally {
         await endpoint.stop();
         other.remove();

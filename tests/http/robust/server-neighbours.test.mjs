@@ -4,8 +4,9 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { freePort } from '../support/port.mjs';
 import { processesOf } from './support/process.mjs';
-import { call, freePort, server } from './support/server.mjs';
+import { call, server } from './support/server.mjs';
 import { checkout, copyPrograms, makeSite, owner } from './support/site.mjs';
 import { until, within } from './support/wait.mjs';
 

@@ -1,13 +1,14 @@
 // An OpenID Connect provider of the user's own: oauth2-mock-server, whose key requests are counted.
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import { freePort } from './port.mjs';
 
 const { OAuth2Server } = createRequire(import.meta.url)('oauth2-mock-server');
 
 export class Provider {
     keyRequests = 0;
     #provider = new OAuth2Server(); // its handler and keys; the socket is ours
-    #port = 0;
+    #port;
 
     /** Serves a key for each of these algorithms, named after it. */
     async start(...algorithms) {
@@ -24,8 +25,8 @@ export class Provider {
 
     /** Also after stop(), where it was. */
     async listen() {
+        this.#port ??= await freePort();
         await new Promise((resolve) => this.server.listen(this.#port, '127.0.0.1', resolve));
-        this.#port = this.server.address().port;
     }
 
     async stop() {

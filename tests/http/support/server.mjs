@@ -4,7 +4,6 @@ import { execFile, spawn, spawnSync } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { chmodSync, cpSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
     from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
@@ -13,6 +12,7 @@ import { build, root, server as kind } from './context.mjs';
 import { assertContract } from './contract.mjs';
 import { assertLogs, logLines } from './logs.mjs';
 import { eventually } from './poll.mjs';
+import { freePort } from './port.mjs';
 import { processesOf, stillAlive } from './processes.mjs';
 import { nowS, sign } from './tokens.mjs';
 import { exchange, parseResponse, requestBytes } from './wire.mjs';
@@ -55,18 +55,6 @@ function linkTree(from, to) {
             } catch {
                 cpSync(source, target); // another file system
             }
-    }
-}
-
-/** Below the ports the kernel hands out, where a client's socket could sit on the one chosen. */
-async function freePort() {
-    for (;;) {
-        const port = 10240 + Math.floor(Math.random() * 22000);
-        const free = await new Promise((resolve) => {
-            const probe = net.createServer().once('error', () => resolve(false))
-                .listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-        });
-        if (free) return port;
     }
 }
 

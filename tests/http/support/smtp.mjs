@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { SMTPServer } from 'smtp-server';
+import { freePort } from './port.mjs';
 
 /** An authority and what it signs: {caFile, issue(host) -> {key, cert}}. */
 export function authority() {
@@ -41,7 +42,7 @@ export function parseMail(raw) {
  * Listens on localhost; .mails are those it took: {from, to, tls, user, raw}. options.reply may
  * give an Error to refuse a mail with; .connections counts, .commands has what came in clear.
  */
-export async function startSmtp({ credentials, account, reply = () => null, port = 0, ...options }) {
+export async function startSmtp({ credentials, account, reply = () => null, port, ...options }) {
     const smtp = { mails: [], connections: 0, reply };
     smtp.server = new SMTPServer({
         ...credentials, authOptional: account === undefined, disableReverseLookup: true,
@@ -69,8 +70,8 @@ export async function startSmtp({ credentials, account, reply = () => null, port
         },
     });
     smtp.server.on('error', () => {}); // a client that hangs up is what some tests are about
-    await new Promise((resolve) => { smtp.server.listen(port, '127.0.0.1', resolve); });
-    smtp.port = smtp.server.server.address().port;
+    smtp.port = port ?? await freePort();
+    await new Promise((resolve) => { smtp.server.listen(smtp.port, '127.0.0.1', resolve); });
     smtp.close = () => new Promise((resolve) => { smtp.server.close(resolve); });
     return smtp;
 }

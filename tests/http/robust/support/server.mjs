@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
-import net from 'node:net';
 import path from 'node:path';
+import { freePort } from '../../support/port.mjs';
 import { processesOf } from './process.mjs';
 import { checkout, token } from './site.mjs';
 import { until, within } from './wait.mjs';
@@ -12,15 +12,6 @@ export const server = process.env.SB_SERVER ?? 'lighttpd';
 export const RELOAD = { lighttpd: 'SIGUSR1', apache: 'SIGUSR1', 'apache-proxy': 'SIGUSR1', nginx: 'SIGHUP' }[server];
 // Whether the endpoints are started beside the server, and their locations generated at its start.
 export const beside = server === 'nginx' || server === 'apache-proxy';
-
-export function freePort() {
-    return new Promise((resolve) => {
-        const probe = net.createServer().listen(0, '127.0.0.1', () => {
-            const { port } = probe.address();
-            probe.close(() => resolve(port));
-        });
-    });
-}
 
 // One request on a connection of its own, so that no reused one blurs what the server does.
 export function call(port, method, url, { body, headers = {}, host, timeout = 20000 } = {}) {
