@@ -4,7 +4,7 @@
 
 #include "base/mail_address.h"
 #include "endpoint/chat.h"
-#include "http/cursor.h"
+#include "endpoint/page.h"
 #include "store/leads.h"
 #include "store/outbox.h"
 #include "store/users.h"
@@ -20,8 +20,6 @@ enum {
     MESSAGE_MAX = 4000,
     NOTE_MAX = 1000,
     SEARCH_MAX = 100,
-    PAGE_MAX = 100,
-    PAGE_DEFAULT = 50,
     MAIL_TEXT_MAX = 64 * 1024
 };
 static const char list_name[] = "inbox";
@@ -276,15 +274,13 @@ static const struct sb_field full_fields[] = {
 
 struct list_input {
     int64_t status;
-    const char *assignee, *search, *cursor;
-    int64_t limit;
+    const char *assignee, *search;
+    struct sb_page page;
 };
 static const struct sb_field list_fields[] = {
     SB_ENUM(struct list_input, status, "status", sb_lead_status_names, 0),
     SB_STRING(struct list_input, assignee, "assignee", 1, SB_USER_ID_MAX, 0),
-    SB_STRING(struct list_input, search, "q", 1, SEARCH_MAX, 0),
-    SB_INT(struct list_input, limit, "limit", 1, PAGE_MAX, 0),
-    SB_STRING(struct list_input, cursor, "cursor", 1, SB_CURSOR_MAX, 0),
+    SB_STRING(struct list_input, search, "q", 1, SEARCH_MAX, 0), SB_PAGE(struct list_input),
     SB_FIELDS_END};
 
 struct list_output {
@@ -294,31 +290,25 @@ struct list_output {
 };
 static const struct sb_field list_output_fields[] = {
     SB_OBJECTS(struct list_output, leads, count, "leads", struct sb_lead, full_fields),
-    SB_STRING(struct list_output, next_cursor, "nextCursor", 1, SB_CURSOR_MAX,
-              SB_REQUIRED | SB_NULLABLE),
-    SB_FIELDS_END};
+    SB_NEXT_CURSOR(struct list_output, next_cursor), SB_FIELDS_END};
 
 static enum sb_error list(struct sb_request *request, const void *in, void *out)
 {
     const struct list_input *input = in;
     struct list_output *output = out;
-    size_t limit = input->limit == 0 ? PAGE_DEFAULT : (size_t)input->limit;
+    size_t limit = sb_page_limit(&input->page);
     struct sb_leads_page page = {.status = (int)input->status,
                                  .assignee = input->assignee,
                                  .search = input->search,
                                  .max = limit + 1};
-    if (input->cursor != NULL) {
-        page.below = sb_cursor_read(request->arena, list_name, input->cursor);
-        if (!sb_id_valid(page.below))
-            return sb_request_invalid(request, "cursor", "format", "is no cursor of this list");
-    }
-    enum sb_error error = sb_leads_list(sb_request_reader(request), request->arena, &page,
-                                        &output->leads, &output->count);
+    enum sb_error error = sb_page_key(request, list_name, &input->page, sb_id_valid, &page.below);
+    if (error == SB_OK)
+        error = sb_leads_list(sb_request_reader(request), request->arena, &page, &output->leads,
+                              &output->count);
     if (error != SB_OK || output->count <= limit)
         return error;
-    output->count = limit; /* the one more says that there is a next page */
-    output->next_cursor = sb_cursor_make(request->arena, list_name, output->leads[limit - 1].id);
-    return output->next_cursor == NULL ? SB_E_UNAVAILABLE : SB_OK;
+    output->count = limit;
+    return sb_page_end(request, list_name, output->leads[limit - 1].id, &output->next_cursor);
 }
 
 /* GET /inbox/{id} */

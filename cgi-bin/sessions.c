@@ -4,11 +4,9 @@
 #include <string.h>
 
 #include "base/ids.h"
-#include "endpoint/endpoint.h"
-#include "http/cursor.h"
+#include "endpoint/page.h"
 #include "store/sessions.h"
 
-enum { PAGE_MAX = 100, PAGE_DEFAULT = 50 };
 static const char list_name[] = "sessions", transcript_name[] = "transcript";
 
 static const struct sb_field session_fields[] = {
@@ -97,12 +95,9 @@ static enum sb_error create(struct sb_request *request, const void *in, void *ou
 /* GET: the caller's sessions. */
 
 struct list_input {
-    int64_t limit;
-    const char *cursor;
+    struct sb_page page;
 };
-static const struct sb_field list_fields[] = {
-    SB_INT(struct list_input, limit, "limit", 1, PAGE_MAX, 0),
-    SB_STRING(struct list_input, cursor, "cursor", 1, SB_CURSOR_MAX, 0), SB_FIELDS_END};
+static const struct sb_field list_fields[] = {SB_PAGE(struct list_input), SB_FIELDS_END};
 
 struct list_output {
     struct sb_session *sessions;
@@ -111,48 +106,38 @@ struct list_output {
 };
 static const struct sb_field list_output_fields[] = {
     SB_OBJECTS(struct list_output, sessions, count, "sessions", struct sb_session, session_fields),
-    SB_STRING(struct list_output, next_cursor, "nextCursor", 1, SB_CURSOR_MAX,
-              SB_REQUIRED | SB_NULLABLE),
-    SB_FIELDS_END};
+    SB_NEXT_CURSOR(struct list_output, next_cursor), SB_FIELDS_END};
 
-/* A cursor's key is "TIME.ID" of the last session shown. */
-static bool read_key(const char *key, struct sb_sessions_page *page)
+/* A key is "TIME.ID" of the last session shown. */
+static bool key_valid(const char *key)
 {
-    char *end;
-    if (key == NULL || *key < '0' || *key > '9')
-        return false;
-    page->before_ms = strtoll(key, &end, 10);
-    page->before_id = end + 1;
-    return *end == '.' && sb_id_valid(page->before_id);
-}
-
-static enum sb_error refuse_cursor(struct sb_request *request)
-{
-    return sb_request_invalid(request, "cursor", "format", "is no cursor of this list");
+    const char *dot = key + strspn(key, "0123456789");
+    return dot > key && *dot == '.' && sb_id_valid(dot + 1);
 }
 
 static enum sb_error list(struct sb_request *request, const void *in, void *out)
 {
     const struct list_input *input = in;
     struct list_output *output = out;
-    size_t limit = input->limit == 0 ? PAGE_DEFAULT : (size_t)input->limit;
+    const char *key;
+    size_t limit = sb_page_limit(&input->page);
     struct sb_sessions_page page = {.owner = owner_of(request), .max = limit + 1};
     if (page.owner == NULL)
         return SB_E_UNAVAILABLE;
-    if (input->cursor != NULL &&
-        !read_key(sb_cursor_read(request->arena, list_name, input->cursor), &page))
-        return refuse_cursor(request);
-    enum sb_error error = sb_sessions_of_owner(sb_request_reader(request), request->arena, &page,
-                                               &output->sessions, &output->count);
+    enum sb_error error = sb_page_key(request, list_name, &input->page, key_valid, &key);
+    if (error == SB_OK && key != NULL) {
+        page.before_ms = strtoll(key, NULL, 10);
+        page.before_id = strchr(key, '.') + 1;
+    }
+    if (error == SB_OK)
+        error = sb_sessions_of_owner(sb_request_reader(request), request->arena, &page,
+                                     &output->sessions, &output->count);
     if (error != SB_OK || output->count <= limit)
         return error;
-    output->count = limit; /* the one more says that there is a next page */
+    output->count = limit;
     const struct sb_session *last = &output->sessions[limit - 1];
-    const char *key =
-        sb_arena_printf(request->arena, "%lld.%s", (long long)last->created_at_ms, last->id);
-    if (key != NULL)
-        output->next_cursor = sb_cursor_make(request->arena, list_name, key);
-    return output->next_cursor == NULL ? SB_E_UNAVAILABLE : SB_OK;
+    key = sb_arena_printf(request->arena, "%lld.%s", (long long)last->created_at_ms, last->id);
+    return sb_page_end(request, list_name, key, &output->next_cursor);
 }
 
 /* GET and DELETE /{id} */
@@ -197,13 +182,10 @@ static enum sb_error drop(struct sb_request *request, const void *in, void *out)
 
 struct read_input {
     const char *id;
-    int64_t limit;
-    const char *cursor;
+    struct sb_page page;
 };
-static const struct sb_field read_fields[] = {
-    SB_ID(struct read_input, id, "id", SB_REQUIRED),
-    SB_INT(struct read_input, limit, "limit", 1, PAGE_MAX, 0),
-    SB_STRING(struct read_input, cursor, "cursor", 1, SB_CURSOR_MAX, 0), SB_FIELDS_END};
+static const struct sb_field read_fields[] = {SB_ID(struct read_input, id, "id", SB_REQUIRED),
+                                              SB_PAGE(struct read_input), SB_FIELDS_END};
 
 struct read_output {
     struct sb_items items;
@@ -218,9 +200,7 @@ static const struct sb_field item_fields[] = {
     SB_FIELDS_END};
 static const struct sb_field read_output_fields[] = {
     SB_OBJECTS(struct read_output, items.list, items.count, "items", struct sb_item, item_fields),
-    SB_STRING(struct read_output, next_cursor, "nextCursor", 1, SB_CURSOR_MAX,
-              SB_REQUIRED | SB_NULLABLE),
-    SB_FIELDS_END};
+    SB_NEXT_CURSOR(struct read_output, next_cursor), SB_FIELDS_END};
 
 static enum sb_error read_items(struct sb_request *request, const void *in, void *out)
 {
@@ -230,22 +210,18 @@ static enum sb_error read_items(struct sb_request *request, const void *in, void
     struct sb_items_page page = {
         .owner = owner_of(request),
         .session_id = input->id,
-        .max = input->limit == 0 ? PAGE_DEFAULT : (size_t)input->limit,
+        .max = sb_page_limit(&input->page),
     };
     if (page.owner == NULL)
         return SB_E_UNAVAILABLE;
-    if (input->cursor != NULL) {
-        page.after_id = sb_cursor_read(request->arena, transcript_name, input->cursor);
-        if (!sb_id_valid(page.after_id))
-            return refuse_cursor(request);
-    }
     enum sb_error error =
-        sb_sessions_items(sb_request_reader(request), request->arena, &page, items);
+        sb_page_key(request, transcript_name, &input->page, sb_id_valid, &page.after_id);
+    if (error == SB_OK)
+        error = sb_sessions_items(sb_request_reader(request), request->arena, &page, items);
     if (error != SB_OK || !items->more)
         return error;
-    output->next_cursor =
-        sb_cursor_make(request->arena, transcript_name, items->list[items->count - 1].id);
-    return output->next_cursor == NULL ? SB_E_UNAVAILABLE : SB_OK;
+    return sb_page_end(request, transcript_name, items->list[items->count - 1].id,
+                       &output->next_cursor);
 }
 
 /* POST /{id}/transcript */

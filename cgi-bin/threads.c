@@ -3,12 +3,11 @@
 #include <string.h>
 
 #include "base/ids.h"
-#include "endpoint/endpoint.h"
-#include "http/cursor.h"
+#include "endpoint/page.h"
 #include "store/threads.h"
 #include "store/users.h"
 
-enum { NEW_MEMBERS_MAX = 100, PAGE_MAX = 100, PAGE_DEFAULT = 50 };
+enum { NEW_MEMBERS_MAX = 100 };
 static const char list_name[] = "threads";
 
 static const struct sb_field member_fields[] = {
@@ -116,12 +115,9 @@ static enum sb_error create(struct sb_request *request, const void *in, void *ou
 /* GET: the caller's threads. */
 
 struct list_input {
-    int64_t limit;
-    const char *cursor;
+    struct sb_page page;
 };
-static const struct sb_field list_fields[] = {
-    SB_INT(struct list_input, limit, "limit", 1, PAGE_MAX, 0),
-    SB_STRING(struct list_input, cursor, "cursor", 1, SB_CURSOR_MAX, 0), SB_FIELDS_END};
+static const struct sb_field list_fields[] = {SB_PAGE(struct list_input), SB_FIELDS_END};
 
 struct list_output {
     struct sb_membership *threads;
@@ -135,29 +131,23 @@ static const struct sb_field membership_fields[] = {
 static const struct sb_field list_output_fields[] = {
     SB_OBJECTS(struct list_output, threads, count, "threads", struct sb_membership,
                membership_fields),
-    SB_STRING(struct list_output, next_cursor, "nextCursor", 1, SB_CURSOR_MAX,
-              SB_REQUIRED | SB_NULLABLE),
-    SB_FIELDS_END};
+    SB_NEXT_CURSOR(struct list_output, next_cursor), SB_FIELDS_END};
 
 static enum sb_error list(struct sb_request *request, const void *in, void *out)
 {
     const struct list_input *input = in;
     struct list_output *output = out;
-    size_t limit = input->limit == 0 ? PAGE_DEFAULT : (size_t)input->limit;
+    size_t limit = sb_page_limit(&input->page);
     struct sb_threads_page page = {.user_id = request->principal.user_id, .max = limit + 1};
-    if (input->cursor != NULL) {
-        page.below = sb_cursor_read(request->arena, list_name, input->cursor);
-        if (!sb_id_valid(page.below))
-            return sb_request_invalid(request, "cursor", "format", "is no cursor of this list");
-    }
-    enum sb_error error = sb_threads_of_user(sb_request_reader(request), request->arena, &page,
-                                             &output->threads, &output->count);
+    enum sb_error error = sb_page_key(request, list_name, &input->page, sb_id_valid, &page.below);
+    if (error == SB_OK)
+        error = sb_threads_of_user(sb_request_reader(request), request->arena, &page,
+                                   &output->threads, &output->count);
     if (error != SB_OK || output->count <= limit)
         return error;
-    output->count = limit; /* the one more says that there is a next page */
-    output->next_cursor =
-        sb_cursor_make(request->arena, list_name, output->threads[limit - 1].thread_id);
-    return output->next_cursor == NULL ? SB_E_UNAVAILABLE : SB_OK;
+    output->count = limit;
+    return sb_page_end(request, list_name, output->threads[limit - 1].thread_id,
+                       &output->next_cursor);
 }
 
 /* GET /{id}: one thread. */
