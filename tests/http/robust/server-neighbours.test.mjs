@@ -25,6 +25,11 @@ const inRun = (name) => path.join(site.dir, 'run', name);
 const generate = (name) => site.asOwner(path.join(etc, name), [site.cgiBin, inRun('')]);
 const endpoints = (verb) => site.asOwner(path.join(etc, 'nginx/switchboard-spawn.sh'), [verb, site.cgiBin, inRun(''), site.env]);
 
+const serverLog = () => {
+    const file = path.join(site.dir, 'log', `${server.split('-')[0]}.log`);
+    return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '';
+};
+
 // Starts the server with a configuration of the test's own, as the owner.
 async function withServer(command, use, ready) {
     if (beside) endpoints('start');
@@ -32,10 +37,10 @@ async function withServer(command, use, ready) {
         env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin`, SWITCHBOARD_ENV: site.env } });
     let errors = '', status;
     child.stderr.on('data', (data) => (errors += data));
-    const ended = new Promise((resolve) => child.once('exit', (code) => resolve((status = code ?? -1))));
+    const ended = new Promise((resolve) => child.once('exit', (code, by) => resolve((status = code ?? by))));
     try {
         await until(`${command[0]} answers`, () => {
-            if (status !== undefined) throw new Error(`${command[0]} did not start: ${errors}`);
+            if (status !== undefined) throw new Error(`${command[0]} did not start (${status}): ${errors}${serverLog()}`);
             return ready();
         }, 15000);
         return await use();
