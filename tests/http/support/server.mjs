@@ -96,7 +96,7 @@ export class Installation {
         const { status, stdout, stderr, error } = spawnSync(
             path.join(this.directory, 'bin/switchboard'), args,
             { input, encoding: 'utf8', timeout: 20000, env: { ...clean, SWITCHBOARD_ENV: this.envFile } });
-        if (error) throw error;
+        if (error && error.code !== 'EPIPE') throw error; // it may refuse without reading
         return { status, stdout, stderr };
     }
 
