@@ -68,9 +68,8 @@ describe('the page', { concurrency: 4 }, () => {
         await spoken(page);
         await picture(page, 'listening');
         await page.mouse.up();
-        await state(page, 'speaking');
-        await picture(page, 'speaking');
         await answered(page);
+        await picture(page, 'speaking');
         await heard(page);
         const transcript = await said(page, 'you').textContent();
         assert.match(transcript, /opening/);
@@ -119,9 +118,11 @@ describe('the page', { concurrency: 4 }, () => {
             if (request.url().endsWith('/api/voice-chat')) ids.push(request.postDataJSON().sessionId);
         });
         const ask = async (text) => {
+            const answers = said(page, 'reception');
+            const before = await answers.count();
             await page.locator('#question').fill(text);
             await page.keyboard.press('Enter');
-            await page.waitForSelector('#log[aria-busy="true"]');
+            await answers.nth(before).waitFor();
             await page.waitForSelector('#log[aria-busy="false"]');
         };
         const again = page.getByRole('button', { name: 'New conversation', exact: true });
