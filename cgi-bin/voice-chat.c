@@ -78,6 +78,11 @@ static enum sb_error check_recording(struct turn *turn)
         error = sb_local_decode(&turn->voice, recording, turn->input.format, DECODE_MS);
     if (error == SB_E_UNSUPPORTED_MEDIA_TYPE)
         sb_request_explain(turn->request, "The recording could not be decoded.");
+    /* Who hears gets the recording, not what was decoded of it, and is paid for all of it. */
+    if (error == SB_OK && recording->pcm_length >= SB_AUDIO_PCM_MAX) {
+        sb_request_explain(turn->request, "The recording is not shorter than two minutes.");
+        error = SB_E_BODY_TOO_LARGE;
+    }
     if (error == SB_OK)
         error = sb_audio_has_speech(recording->pcm_fd, recording->pcm_length, &speech);
     return error == SB_OK && !speech ? SB_E_NO_SPEECH : error;
