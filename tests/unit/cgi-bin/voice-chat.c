@@ -108,6 +108,7 @@ Test(voice_chat, fields_are_held_against_their_table)
 {
     expect_error(say_json("{}"), 400, "validation_failed");
     expect_error(say_json("{\"text\":\"\"}"), 400, "validation_failed");
+    expect_error(say_json("{\"text\":\" \\r\\n\\t \"}"), 400, "validation_failed");
     expect_error(say_json("{\"text\":\"a\",\"nonsense\":1}"), 400, "validation_failed");
     expect_error(say_json("{\"text\":\"a\",\"language\":\"E1\"}"), 400, "validation_failed");
     expect_error(say_json("{\"text\":"), 400, "invalid_json");
