@@ -124,7 +124,7 @@ static void add_member(struct sb_buf *out, const char *name, int64_t us)
                           (long long)(us / 1000), (long long)(us / 100 % 10));
 }
 
-/* Server-Timing (W3C): what is known when the head goes out. reply NULL: hearing alone. */
+/* Server-Timing (W3C): what is known when the head goes out. reply NULL: there is none yet. */
 static void add_server_timing(struct sb_voice_output *output, const struct sb_voice_reply *reply)
 {
     struct sb_buf text;
@@ -136,9 +136,9 @@ static void add_server_timing(struct sb_voice_output *output, const struct sb_vo
         add_member(&text, "llm", reply->thought_us);
         add_member(&text, "tts",
                    reply->spoken_us < 0 ? -1 : reply->spoken_us - reply->first_delta_us);
-        if (output->sent_us > 0)
-            add_member(&text, "ttfa", output->sent_us - output->started_us);
     }
+    if (output->sent_us > 0)
+        add_member(&text, "ttfa", output->sent_us - output->started_us);
     if (sb_buf_ok(&text) && text.length > 0)
         sb_request_header(output->request, "Server-Timing", text.data);
 }
