@@ -43,6 +43,11 @@ static int erase(int argc, char **argv)
     if (error == SB_OK)
         report(&work, command.config, person.keep_audit);
     int status = outcome(error, "the person");
+    if (error == SB_OK && sb_db_purge(command.db) != SB_OK) {
+        say("the database's WAL still holds what was deleted, because something reads in it: "
+            "run this again");
+        status = VERB_FAILED;
+    }
     command_close(&command);
     return status;
 }

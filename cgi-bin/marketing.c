@@ -44,6 +44,14 @@ static enum sb_error check_text(struct sb_request *request, const char *field, c
     return sb_request_invalid(request, field, "format", "may not hold control characters");
 }
 
+/* Refuses value if there is nothing in it to read. */
+static enum sb_error check_blank(struct sb_request *request, const char *field, const char *value)
+{
+    if (value[strspn(value, " \t\r\n")] != '\0')
+        return SB_OK;
+    return sb_request_invalid(request, field, "format", "says nothing");
+}
+
 /* POST /chat */
 
 enum chat_role { CHAT_USER, CHAT_ASSISTANT };
@@ -107,6 +115,8 @@ static enum sb_error check_chat(struct sb_request *request, const struct chat_in
     for (size_t i = 0; i < input->count; i++) {
         const char *field = sb_arena_printf(request->arena, "messages[%zu].content", i);
         enum sb_error wrong = check_text(request, field, input->messages[i].content, "\n\r\t");
+        if (wrong == SB_OK && i + 1 == input->count)
+            wrong = check_blank(request, field, input->messages[i].content);
         error = wrong == SB_OK ? error : wrong;
     }
     return error == SB_OK ? check_repetition(request, input) : error;
@@ -170,6 +180,8 @@ static enum sb_error check_lead(struct sb_request *request, const struct lead_in
         check_text(request, "company", input->company, ""),
         check_text(request, "source", input->source, ""),
         check_text(request, "message", input->message, "\n\r\t"),
+        check_blank(request, "name", input->name),
+        check_blank(request, "message", input->message),
         sb_mail_address_valid(input->email)
             ? SB_OK
             : sb_request_invalid(request, "email", "format", "is no e-mail address"),

@@ -14,8 +14,9 @@
 
 enum {
     DECODE_MS = 15000,
-    STAGES = 4,                       /* the most stage time-outs a turn can last */
-    PCM_SECOND = 2 * SB_AUDIO_RATE_HZ /* bytes */
+    STAGES = 4,                                 /* the most stage time-outs a turn can last */
+    PCM_SECOND = 2 * SB_AUDIO_RATE_HZ,          /* bytes */
+    SECONDS_MAX = SB_AUDIO_PCM_MAX / PCM_SECOND /* decoding ends there, or some ms before */
 };
 
 struct timings {
@@ -65,6 +66,11 @@ struct turn {
     const char *prompt;
 };
 
+static int64_t recorded_seconds(const struct turn *turn)
+{
+    return (turn->input.recording.pcm_length + PCM_SECOND - 1) / PCM_SECOND;
+}
+
 /* A recording must be decodable and hold something before anybody is paid to listen to it. */
 static enum sb_error check_recording(struct turn *turn)
 {
@@ -78,14 +84,14 @@ static enum sb_error check_recording(struct turn *turn)
         error = sb_local_decode(&turn->voice, recording, turn->input.format, DECODE_MS);
     if (error == SB_E_UNSUPPORTED_MEDIA_TYPE)
         sb_request_explain(turn->request, "The recording could not be decoded.");
+    /* Who hears gets the recording, not what was decoded of it, and is paid for all of it. */
+    if (error == SB_OK && recorded_seconds(turn) >= SECONDS_MAX) {
+        sb_request_explain(turn->request, "The recording is longer than 119 seconds.");
+        error = SB_E_BODY_TOO_LARGE;
+    }
     if (error == SB_OK)
         error = sb_audio_has_speech(recording->pcm_fd, recording->pcm_length, &speech);
     return error == SB_OK && !speech ? SB_E_NO_SPEECH : error;
-}
-
-static int64_t recorded_seconds(const struct turn *turn)
-{
-    return (turn->input.recording.pcm_length + PCM_SECOND - 1) / PCM_SECOND;
 }
 
 /* What the model is told; said is the last of it. False: out of memory. */

@@ -427,11 +427,14 @@ const struct sb_config_row sb_config_rows[] = {
      .type = SB_CONFIG_TEXT,
      .offset = AT(decode_command),
      .fallback = "ffmpeg -nostdin -hide_banner -v error -protocol_whitelist file,pipe -f {demuxer} "
-                 "-i /dev/stdin -map 0:a:0 -vn -sn -dn -t 120 -ac 1 -ar 16000 -f s16le pipe:1",
+                 "-i /dev/stdin -map 0:a:0 -vn -sn -dn -af asetpts=N/SR/TB -t 120 -ac 1 -ar 16000 "
+                 "-f s16le pipe:1",
      .needs = SB_NEEDS_HEARING,
-     .doc = "Program that decodes a recording on its standard input to signed 16-bit PCM, mono, 16 "
-            "kHz, where that is not Opus in WebM or Ogg, as most browsers record. No shell: words "
-            "between blanks, `{demuxer}` stands for the format."},
+     .doc =
+         "Program that decodes a recording on its standard input to signed 16-bit PCM, mono, 16 "
+         "kHz, where that is not Opus in WebM or Ogg, as most browsers record. No shell: words "
+         "between blanks, `{demuxer}` stands for the format. It must end after 120 s of samples, "
+         "whatever time stamps claim: a recording that is longer is refused."},
     {.name = "STT_COMMAND",
      .type = SB_CONFIG_TEXT,
      .offset = AT(stt_command),

@@ -330,8 +330,7 @@ enum sb_error sb_chat_answer(struct sb_request *request, const struct sb_voice_m
     struct chat chat = {.request = request,
                         .session_id = session_id,
                         .reply = "",
-                        .events = request->accept != NULL &&
-                                  strstr(request->accept, "text/event-stream") != NULL,
+                        .events = sb_accept_asks_for(request->accept, "text/event-stream"),
                         .voice = {.arena = request->arena,
                                   .config = request->config,
                                   .trace_id = request->trace_id,

@@ -94,6 +94,8 @@ static enum sb_error take_fields(struct sb_request *request, const json_t *objec
             return sb_request_invalid(request, "language", "format",
                                       "is a language's code of ISO 639, such as en");
     }
+    if (fields.text != NULL && fields.text[strspn(fields.text, " \t\r\n")] == '\0')
+        return sb_request_invalid(request, "text", "format", "says nothing");
     input->text = fields.text;
     input->session_id = fields.session_id;
     input->language = input->recording.language = fields.language;

@@ -45,16 +45,38 @@ static const char *engine_names(const struct sb_voice_output *output, char *text
     return text;
 }
 
+/* The form that Accept wants most; of those it wants alike events, then the one it names first. */
+static enum sb_voice_form form_asked_for(const char *accept)
+{
+    static const struct {
+        const char *type;
+        enum sb_voice_form form;
+    } rows[] = {{"text/event-stream", SB_VOICE_FORM_EVENTS},
+                {"audio/", SB_VOICE_FORM_AUDIO},
+                {"application/json", SB_VOICE_FORM_JSON},
+                {"*/*", SB_VOICE_FORM_JSON}};
+    enum sb_voice_form form = SB_VOICE_FORM_JSON;
+    struct sb_accept_range range;
+    int best = 0;
+    while (accept != NULL && sb_accept_next(&accept, &range)) {
+        for (size_t i = 0; i < SB_COUNT(rows); i++) {
+            bool better = range.quality > best || (range.quality == best && best > 0 &&
+                                                   rows[i].form == SB_VOICE_FORM_EVENTS);
+            if (better && sb_accept_range_is(&range, rows[i].type)) {
+                form = rows[i].form;
+                best = range.quality;
+            }
+        }
+    }
+    return form;
+}
+
 void sb_voice_output_open(struct sb_voice_output *output, struct sb_request *request,
                           struct sb_voice *voice, const struct sb_engines *engines)
 {
-    const char *accept = request->accept == NULL ? "" : request->accept;
     *output = (struct sb_voice_output){
         .request = request, .voice = voice, .engines = engines, .started_us = sb_clock_mono_us()};
-    if (strstr(accept, "text/event-stream") != NULL)
-        output->form = SB_VOICE_FORM_EVENTS;
-    else if (strncmp(accept, "audio/", 6) == 0)
-        output->form = SB_VOICE_FORM_AUDIO;
+    output->form = form_asked_for(request->accept);
     sb_buf_init(&output->audio, NULL, SB_VOICE_AUDIO_MAX);
 }
 
@@ -102,7 +124,7 @@ static void add_member(struct sb_buf *out, const char *name, int64_t us)
                           (long long)(us / 1000), (long long)(us / 100 % 10));
 }
 
-/* Server-Timing (W3C): what is known when the head goes out. reply NULL: hearing alone. */
+/* Server-Timing (W3C): what is known when the head goes out. reply NULL: there is none yet. */
 static void add_server_timing(struct sb_voice_output *output, const struct sb_voice_reply *reply)
 {
     struct sb_buf text;
@@ -114,9 +136,9 @@ static void add_server_timing(struct sb_voice_output *output, const struct sb_vo
         add_member(&text, "llm", reply->thought_us);
         add_member(&text, "tts",
                    reply->spoken_us < 0 ? -1 : reply->spoken_us - reply->first_delta_us);
-        if (output->sent_us > 0)
-            add_member(&text, "ttfa", output->sent_us - output->started_us);
     }
+    if (output->sent_us > 0)
+        add_member(&text, "ttfa", output->sent_us - output->started_us);
     if (sb_buf_ok(&text) && text.length > 0)
         sb_request_header(output->request, "Server-Timing", text.data);
 }

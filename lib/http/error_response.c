@@ -1,6 +1,6 @@
 #include "http/error_response.h"
 
-#include <string.h>
+#include "http/request.h"
 
 static void write_fields(struct sb_buf *body, const struct sb_field_errors *errors)
 {
@@ -23,8 +23,7 @@ void sb_error_response_write(struct sb_response *response, const struct sb_error
 {
     const struct sb_error_info *info = sb_error_info(error->error);
     const char *message = error->message != NULL ? error->message : info->message;
-    bool problem =
-        error->accept != NULL && strstr(error->accept, "application/problem+json") != NULL;
+    bool problem = sb_accept_asks_for(error->accept, "application/problem+json");
     struct sb_buf *body = &response->body;
     response->status = info->status;
     body->length = 0;

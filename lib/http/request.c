@@ -99,6 +99,56 @@ bool sb_media_type_is(const char *header, const char *type)
     return *header == '\0' || *header == ';';
 }
 
+/* "0.25" is 250. What is no weight is as if there were none. */
+static int quality_of(const char *text)
+{
+    static const int places[] = {1000, 0, 100, 10, 1};
+    int quality = 0;
+    for (size_t i = 0; i < SB_COUNT(places); i++) {
+        if (i == 1 && text[i] == '.')
+            continue;
+        if (text[i] < '0' || text[i] > '9')
+            return i == 0 ? 1000 : quality;
+        quality += places[i] * (text[i] - '0');
+    }
+    return quality;
+}
+
+bool sb_accept_next(const char **at, struct sb_accept_range *range)
+{
+    const char *from = *at + strspn(*at, " \t,");
+    size_t length = strcspn(from, ",");
+    *at = from + length;
+    *range = (struct sb_accept_range){from, strcspn(from, " \t,;"), 1000};
+    for (const char *c = from; (c = memchr(c, ';', (size_t)(*at - c))) != NULL;) {
+        c += 1 + strspn(c + 1, " \t");
+        if (strncasecmp(c, "q=", 2) == 0)
+            range->quality = quality_of(c + 2);
+    }
+    return length > 0;
+}
+
+bool sb_accept_range_is(const struct sb_accept_range *range, const char *type)
+{
+    size_t length = strlen(type);
+    bool kind = length > 0 && type[length - 1] == '/';
+    return (kind ? range->length > length : range->length == length) &&
+           strncasecmp(range->type, type, length) == 0;
+}
+
+bool sb_accept_asks_for(const char *accept, const char *type)
+{
+    struct sb_accept_range range;
+    int wanted = 0, json = 0;
+    while (accept != NULL && sb_accept_next(&accept, &range)) {
+        if (sb_accept_range_is(&range, type))
+            wanted = range.quality;
+        else if (sb_accept_range_is(&range, "application/json"))
+            json = range.quality;
+    }
+    return wanted > 0 && wanted >= json;
+}
+
 struct reader {
     sb_param_fn *param;
     void *context;

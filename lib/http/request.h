@@ -57,4 +57,20 @@ SB_NONNULL_ALL SB_MUST_CHECK const char *sb_path_normalise(struct sb_arena *aren
  */
 SB_NONNULL(2) bool sb_media_type_is(const char *header, const char *type);
 
+/* One media range of an Accept header, RFC 9110 section 12.5.1. */
+struct sb_accept_range {
+    const char *type; /* such as audio/wav; borrowed, not ended by NUL */
+    size_t length;
+    int quality; /* of 1000; 0: not wanted */
+};
+
+/* Takes the next range behind *at, which begins as the header. False: there is none. */
+SB_NONNULL_ALL bool sb_accept_next(const char **at, struct sb_accept_range *range);
+
+/* Whether the range is the media type type, or if type ends in a slash, one of these. */
+SB_NONNULL_ALL bool sb_accept_range_is(const struct sb_accept_range *range, const char *type);
+
+/* Whether the header accept (NULL allowed) names type, and wants it no less than JSON. */
+SB_NONNULL(2) bool sb_accept_asks_for(const char *accept, const char *type);
+
 #endif

@@ -98,6 +98,11 @@ SB_NONNULL(1, 2)
 SB_MUST_CHECK enum sb_error sb_db_write(struct sb_db *db, sb_db_closure_fn *closure, void *context,
                                         int64_t deadline_ms);
 
+/* Leaves no copy in the database's files of what is deleted: deleted rows are overwritten in the
+ * database, and its WAL, which still has them, is emptied. Waits up to a second for those who
+ * read; SB_E_UNAVAILABLE: that was not enough, or the database failed (logged). */
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_db_purge(struct sb_db *db);
+
 /* The schema's version in the database (0: there is none yet), and the newest this build knows. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_db_schema_version(struct sb_db *db, int64_t *version);
 int64_t sb_db_schema_newest(void);

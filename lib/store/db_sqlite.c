@@ -123,7 +123,8 @@ static int ensure_wal(sqlite3 *handle)
  * calls, these settings take 40 % off the writer's processor time. */
 static const char reader_pragmas[] = "PRAGMA synchronous = FULL; PRAGMA cache_size = -256";
 static const char writer_pragmas[] =
-    "PRAGMA synchronous = FULL; PRAGMA cache_size = -512; PRAGMA cache_spill = OFF";
+    "PRAGMA synchronous = FULL; PRAGMA cache_size = -512; PRAGMA cache_spill = OFF;"
+    "PRAGMA secure_delete = ON"; /* what sb_db_purge() promises; Debian's SQLite does it anyway */
 
 /* The order matters. The busy timeout comes first: turning WAL on takes locks. No connection may
  * checkpoint by itself: SQLite before 3.51.3 loses committed rows if another process commits

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/clause.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "http/request.h"
 
 enum { POLL_MAX = 8 };
@@ -138,8 +139,12 @@ enum sb_error sb_voice_hear(struct sb_voice *voice, const struct sb_hearing *hea
     if (error == SB_OK)
         error = task->error;
     end_task(&task);
-    if (!sb_buf_ok(&text))
-        return SB_E_UPSTREAM_ERROR; /* no recording that we take holds so many words */
+    if (!sb_buf_ok(&text)) {
+        /* no recording that we take holds so many words */
+        SB_LOG(SB_LOG_ERROR, "voice.malformed", voice->trace_id,
+               SB_LOG_TEXT("reason", "the transcript is too long"));
+        return SB_E_UPSTREAM_ERROR;
+    }
     if (error != SB_OK)
         return error;
     *transcript = trim(&text);

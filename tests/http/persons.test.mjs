@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chownSync, existsSync, mkdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync }
+    from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { ends, serve } from './support/server.mjs';
@@ -88,6 +89,9 @@ test('a conversation that is erased is gone for its owner, who is new from then 
     assert.equal((await transcript(ann)).status, 404);
     assert.equal((await transcript(bob)).json().items[0].text, 'of bob');
     assert.ok(!sql('.dump').includes(text));
+    const state = server.env.STATE_DIR;
+    for (const name of readdirSync(state).filter((each) => each.startsWith('switchboard.db')))
+        assert.ok(!readFileSync(path.join(state, name)).includes(text), `a copy is in ${name}`);
 });
 
 test('erasing twice does nothing the second time', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ends, serve } from './support/server.mjs';
-import { clauses, events, form, heard, leftovers, record, silence, target } from './support/voice.mjs';
+import { clauses, events, form, heard, leftovers, record, silence, target, tone } from './support/voice.mjs';
 
 const origin = 'https://www.example.com';
 const server = await serve({ ALLOWED_ORIGINS: origin, RATE_LIMIT_VOICE_CHAT: 'off', ENABLE_VISITORS: 'true',
@@ -49,6 +49,12 @@ for (const extension of ['mp3', 'm4a', 'ogg', 'flac', 'mka'])
         const body = await response.json();
         assert.equal(response.status, 200, JSON.stringify(body));
         assert.match(body.transcript, /hours/);
+    });
+
+for (const format of ['webm', 'ogg', 'flac'])
+    test(`a recording (${format}) is as long as its samples, whatever its time stamps say`, async () => {
+        const body = await refused(await ask(form(tone(125, format))), 413, 'body_too_large');
+        assert.match(body.error.message, /longer than 119 seconds/);
     });
 
 const undecoding = await serve({ ALLOWED_ORIGINS: origin, OPENAI_API_KEY: null, DECODE_COMMAND: 'false' });

@@ -31,6 +31,11 @@ export function record(said, extension = 'wav', voice = 'rms') {
 export const silence = (seconds, format = 'wav') => run('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i',
     'anullsrc=r=16000:cl=mono', '-t', String(seconds), ...codecs[format] ?? [], '-f', format, 'pipe:1']);
 
+/** Seconds of a tone, whose time stamps leave two minutes out behind the first of them. */
+export const tone = (seconds, format) => run('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i',
+    `sine=r=16000:d=${seconds},asetpts=PTS+gte(T\\,1)*120/TB`,
+    ...format === 'webm' ? ['-c:a', 'libvorbis'] : [], '-f', format, 'pipe:1']);
+
 /** The words that an independent run of the recogniser hears in audio. */
 export function heard(audio) {
     const pcm = run('ffmpeg', ['-v', 'error', '-i', 'pipe:0', '-ac', '1', '-ar', '16000', '-f', 's16le', 'pipe:1'], audio);

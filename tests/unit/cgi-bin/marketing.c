@@ -192,6 +192,12 @@ Test(marketing_chat, who_speaks_last_is_the_user)
     expect_field(chat(USER("hi") "," ASSISTANT("Good day.")), "messages", "not_allowed");
 }
 
+Test(marketing_chat, a_question_of_blanks_is_refused)
+{
+    expect_field(chat(USER("a") "," ASSISTANT(" ") "," USER(" \\n\\t")), "messages[2].content",
+                 "format");
+}
+
 Test(marketing_chat, control_characters_but_those_of_lines_are_refused_wherever_they_are)
 {
     expect_field(chat(USER("a\\u0007") "," USER("b")), "messages[0].content", "format");
@@ -388,6 +394,8 @@ Test(marketing_leads, what_is_wrong_is_said_and_nothing_stored)
          "format"},
         {"{\"name\":\"A\\u0085\",\"email\":\"a@b.c\",\"message\":\"m\"}", "name", "format"},
         {"{\"name\":\"A\",\"email\":\"a@b.c\",\"message\":\"m\\u0007\"}", "message", "format"},
+        {"{\"name\":\" \",\"email\":\"a@b.c\",\"message\":\"m\"}", "name", "format"},
+        {"{\"name\":\"A\",\"email\":\"a@b.c\",\"message\":\" \\r\\n\\t\"}", "message", "format"},
         {"{\"name\":\"A\",\"email\":\"a@b.c\",\"message\":\"m\",\"company\":\"\\u007f\"}",
          "company", "format"},
         {"{\"name\":\"A\",\"email\":\"a@b.c\",\"message\":\"m\",\"source\":\"\\n\"}", "source",

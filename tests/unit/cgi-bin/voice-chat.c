@@ -108,6 +108,7 @@ Test(voice_chat, fields_are_held_against_their_table)
 {
     expect_error(say_json("{}"), 400, "validation_failed");
     expect_error(say_json("{\"text\":\"\"}"), 400, "validation_failed");
+    expect_error(say_json("{\"text\":\" \\r\\n\\t \"}"), 400, "validation_failed");
     expect_error(say_json("{\"text\":\"a\",\"nonsense\":1}"), 400, "validation_failed");
     expect_error(say_json("{\"text\":\"a\",\"language\":\"E1\"}"), 400, "validation_failed");
     expect_error(say_json("{\"text\":"), 400, "invalid_json");
@@ -148,6 +149,25 @@ Test(voice_chat, silence_is_no_speech_and_nobody_is_asked)
     expect_error(say("audio/wav", "*/*", wav, sizeof wav), 422, "no_speech");
     expect_error(say("audio/wav", "*/*", "", 0), 422, "no_speech");
     expect_error(say("audio/wav", "*/*", wav, SB_AUDIO_WAV_HEADER_SIZE + 100), 422, "no_speech");
+    cr_expect(nothing_left());
+}
+
+Test(voice_chat, a_recording_that_is_too_long_is_413_and_nobody_is_asked)
+{
+    enum { LONGEST = 119 * 2 * SB_AUDIO_RATE_HZ };
+    static unsigned char wav[SB_AUDIO_WAV_HEADER_SIZE + SB_AUDIO_PCM_MAX + 3200];
+    const int64_t too_long[] = {LONGEST + 2, SB_AUDIO_PCM_MAX, SB_AUDIO_PCM_MAX + 3200};
+    setenv("STT_COMMAND", "no-such-program-here", 1); /* would be a misconfiguration */
+    for (size_t i = SB_AUDIO_WAV_HEADER_SIZE; i < sizeof wav; i += 40)
+        wav[i + 1] = 0x20; /* loud enough to be asked about */
+    for (size_t i = 0; i < SB_COUNT(too_long); i++) {
+        sb_audio_wav_header(wav, SB_AUDIO_RATE_HZ, too_long[i]);
+        expect_error(say("audio/wav", "*/*", wav, SB_AUDIO_WAV_HEADER_SIZE + (size_t)too_long[i]),
+                     413, "body_too_large");
+    }
+    sb_audio_wav_header(wav, SB_AUDIO_RATE_HZ, LONGEST);
+    expect_error(say("audio/wav", "*/*", wav, SB_AUDIO_WAV_HEADER_SIZE + LONGEST), 503,
+                 "misconfigured");
     cr_expect(nothing_left());
 }
 

@@ -179,7 +179,17 @@ Test(voice_output, the_form_is_what_accept_asks_for)
                 {"text/event-stream", SB_VOICE_FORM_EVENTS},
                 {"application/json, text/event-stream", SB_VOICE_FORM_EVENTS},
                 {"audio/mpeg", SB_VOICE_FORM_AUDIO},
-                {"audio/*, */*;q=0.1", SB_VOICE_FORM_AUDIO}};
+                {"audio/*, */*;q=0.1", SB_VOICE_FORM_AUDIO},
+                {"audio/mpeg, application/json", SB_VOICE_FORM_AUDIO},
+                {"application/json;q=0.1, audio/*", SB_VOICE_FORM_AUDIO},
+                {"AUDIO/WAV", SB_VOICE_FORM_AUDIO},
+                {"audio/*;q=0", SB_VOICE_FORM_JSON},
+                {"audio/*;q=0.1, application/json", SB_VOICE_FORM_JSON},
+                {"audio/*;q=0.1, */*", SB_VOICE_FORM_JSON},
+                {"audio/*, text/event-stream", SB_VOICE_FORM_EVENTS},
+                {"Text/Event-Stream", SB_VOICE_FORM_EVENTS},
+                {"text/event-stream;q=0", SB_VOICE_FORM_JSON},
+                {"application/json, text/event-stream;q=0.5", SB_VOICE_FORM_JSON}};
     for (size_t i = 0; i < SB_COUNT(rows); i++) {
         cr_expect_eq(run(rows[i].accept, note_form)->status, 409);
         cr_expect_eq(form, rows[i].form, "%s", rows[i].accept);
@@ -521,7 +531,9 @@ Test(voice_output, bare_samples_are_a_wav_stream_without_an_end)
     const struct call_answer *answer = run("audio/*", whole_turn);
     cr_assert_eq(answer->status, 200);
     cr_expect_str_eq(call_header(answer, "Content-Type"), "audio/wav");
-    cr_expect_eq(strncmp(call_header(answer, "Server-Timing"), "stt;dur=", 8), 0);
+    const char *timing = call_header(answer, "Server-Timing");
+    cr_expect_eq(strncmp(timing, "stt;dur=", 8), 0);
+    cr_expect_not_null(strstr(timing, ", ttfa;dur="), "%s", timing);
     sb_audio_wav_header(header, 16000, -1);
     cr_assert_eq(answer->body_length, sizeof header + 6);
     cr_expect_eq(memcmp(answer->body, header, sizeof header), 0);

@@ -116,6 +116,7 @@ Test(error_response, is_problem_json_only_for_those_who_accept_it)
         {"text/event-stream", "application/json"},
         {"application/problem+json", "application/problem+json"},
         {"application/json;q=0.5, application/problem+json", "application/problem+json"},
+        {"application/problem+json;q=0, application/json", "application/json"},
     };
     for (size_t i = 0; i < SB_COUNT(rows); i++) {
         sb_response_init(&response, arena);

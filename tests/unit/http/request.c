@@ -383,3 +383,44 @@ Test(request, media_types_are_compared_without_case_and_parameters)
         cr_expect_eq(sb_media_type_is(rows[i].header, "application/json"), rows[i].is, "%s",
                      rows[i].header);
 }
+
+Test(request, accept_is_a_list_of_ranges_with_weights)
+{
+    static const struct {
+        const char *type;
+        int quality;
+    } rows[] = {{"audio/*", 1000}, {"a/b", 250}, {"c/d", 0},   {"e/f", 1000},
+                {"i/j", 1000},     {"k/l", 70},  {"m/n", 1000}};
+    const char *at = ", audio/*,a/b;q=0.25 , c/d;level=1; Q=0.000,e/f;q=1.000,,i/j;q=x,"
+                     "k/l;q=0.07;y=z,\tm/n;q=";
+    struct sb_accept_range range;
+    for (size_t i = 0; i < SB_COUNT(rows); i++) {
+        cr_assert(sb_accept_next(&at, &range), "%s", rows[i].type);
+        cr_expect(sb_accept_range_is(&range, rows[i].type), "%s: %s", rows[i].type, range.type);
+        cr_expect_eq(range.quality, rows[i].quality, "%s: %d", rows[i].type, range.quality);
+    }
+    cr_expect(!sb_accept_next(&at, &range));
+}
+
+Test(request, accept_asks_for_what_it_wants_no_less_than_json)
+{
+    static const struct {
+        const char *accept;
+        bool asks;
+    } rows[] = {
+        {NULL, false},
+        {"", false},
+        {"*/*", false},
+        {"a/b", true},
+        {"A/B", true},
+        {"a/b;q=0", false},
+        {"a/bc", false},
+        {"a/b;q=0.1", true},
+        {"application/json, a/b", true},
+        {"application/json, a/b;q=0.9", false},
+        {"application/json;q=0.9, a/b", true},
+        {"x/y;z=a/b", false},
+    };
+    for (size_t i = 0; i < SB_COUNT(rows); i++)
+        cr_expect_eq(sb_accept_asks_for(rows[i].accept, "a/b"), rows[i].asks, "%s", rows[i].accept);
+}

@@ -184,3 +184,50 @@ Test(db_checkpoint, nobody_can_commit_while_a_checkpoint_runs)
     cr_expect_geq(checkpoints(), 1);
     cr_expect_eq(told, SQLITE_BUSY, "%d", told);
 }
+
+static bool file_holds(const char *suffix, const char *text)
+{
+    static char bytes[1 << 20];
+    char path[80];
+    snprintf(path, sizeof path, "%s%s", store.path, suffix);
+    FILE *file = fopen(path, "r");
+    size_t length = file == NULL ? 0 : fread(bytes, 1, sizeof bytes, file);
+    if (file != NULL)
+        fclose(file);
+    return memmem(bytes, length, text, strlen(text)) != NULL;
+}
+
+static enum sb_error delete_users(struct sb_db_conn *tx, void *context)
+{
+    (void)context;
+    return sb_db_exec(tx, "DELETE FROM users", SB_DB_NO_VALUES, NULL);
+}
+
+Test(db_checkpoint, a_purge_leaves_no_copy_of_what_is_deleted)
+{
+    store_write(&store, add_big_user, (char[]){"a person"});
+    cr_expect_eq(sb_db_purge(store.db), SB_OK);
+    cr_expect(file_holds("", "a person"), "or the test would see nothing");
+    store_write(&store, delete_users, NULL);
+    store_write(&store, add_big_user, (char[]){"another"});
+    cr_expect(file_holds("", "a person") || file_holds("-wal", "a person"));
+    cr_expect_eq(sb_db_purge(store.db), SB_OK);
+    cr_expect_eq(wal_bytes(), 0);
+    cr_expect(!file_holds("", "a person"));
+    cr_expect_eq(store_number(&store, "SELECT count(*) FROM users"), 1);
+}
+
+Test(db_checkpoint, a_purge_that_a_reader_holds_up_says_so)
+{
+    sqlite3 *handle;
+    store_write(&store, add_big_user, (char[]){"a person"});
+    cr_assert_eq(sqlite3_open(store.path, &handle), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(handle, "BEGIN; SELECT count(*) FROM users", NULL, NULL, NULL),
+                 SQLITE_OK);
+    store_write(&store, delete_users, NULL);
+    cr_expect_eq(sb_db_purge(store.db), SB_E_UNAVAILABLE);
+    cr_expect(store_logged(&store, "\"operation\":\"purge\""));
+    cr_assert_eq(sqlite3_exec(handle, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    cr_expect_eq(sb_db_purge(store.db), SB_OK);
+    sqlite3_close(handle);
+}
