@@ -44,10 +44,10 @@ static enum sb_error check_text(struct sb_request *request, const char *field, c
     return sb_request_invalid(request, field, "format", "may not hold control characters");
 }
 
-/* Refuses value if there is nothing in it to read. */
+/* Refuses value if there is nothing in it to read. NULL is fine. */
 static enum sb_error check_blank(struct sb_request *request, const char *field, const char *value)
 {
-    if (value[strspn(value, " \t\r\n")] != '\0')
+    if (value == NULL || value[strspn(value, " \t\r\n")] != '\0')
         return SB_OK;
     return sb_request_invalid(request, field, "format", "says nothing");
 }
@@ -400,7 +400,8 @@ static enum sb_error check_change(struct sb_request *request, const struct chang
     if (input->assignee != NULL && *input->assignee != '\0' && !sb_user_id_valid(input->assignee))
         return sb_request_invalid(request, "assignee", "format",
                                   "must be a user's id, or empty for nobody");
-    return check_text(request, "note", input->note, "\n\r\t");
+    enum sb_error error = check_blank(request, "note", input->note);
+    return error == SB_OK ? check_text(request, "note", input->note, "\n\r\t") : error;
 }
 
 static enum sb_error change(struct sb_request *request, const void *in, void *out)

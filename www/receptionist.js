@@ -22,6 +22,8 @@ const CURES = {
     network: 'The server cannot be reached. Please check your connection, and try again.',
     timeout: 'The server did not answer in time. Please try again.',
     interrupted: 'The connection broke before the answer was complete. Please try again.',
+    rate_limited: 'Too many questions at once.',
+    budget_exceeded: 'No more questions can be taken for now.',
 };
 // Of the server's own faults users learn no more than that, and how to name it to somebody.
 const FAULTS = ['upstream_error', 'upstream_timeout', 'unavailable', 'misconfigured', 'internal', 'bad_answer'];
@@ -41,12 +43,19 @@ function show(state) {
     talkLabel.textContent = tapped ? 'Press again to send' : state === 'listening' ? 'Let go to send' : 'Hold to talk';
 }
 
+/** @param {number|null} seconds */
+function comeBack(seconds) {
+    if (seconds === null) return 'Please try again later.';
+    if (seconds < 100) return `Please try again in ${seconds} s.`;
+    const at = new Date(Date.now() + seconds * 1000).toLocaleTimeString([], { timeStyle: 'short' });
+    return `Please try again after ${at}.`;
+}
+
 function explain(failure) {
-    const wait = failure.retryAfter;
-    if (failure.code === 'rate_limited' && wait !== null)
-        return `Too many questions at once. Please try again in ${wait} s.`;
     const reference = failure.traceId ? ` (Reference: ${failure.traceId})` : '';
-    return CURES[failure.code] ?? `${FAULTS.includes(failure.code) ? FAULT : failure.message}${reference}`;
+    const cure = CURES[failure.code];
+    if (cure && failure.status === 429) return `${cure} ${comeBack(failure.retryAfter)}`;
+    return cure ?? `${FAULTS.includes(failure.code) ? FAULT : failure.message}${reference}`;
 }
 
 function fail(failure) {

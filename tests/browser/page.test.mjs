@@ -283,6 +283,21 @@ describe('the page', { concurrency: 4 }, () => {
         await close(page, ['Failed to load resource: the server responded with a status of 502 (Bad Gateway)']);
     });
 
+    for (const [code, retryAfter, message] of [
+        ['rate_limited', '7', /^Too many questions at once\. Please try again in 7 s\.$/],
+        ['budget_exceeded', '7200', /^No more questions can be taken for now\. Please try again after \d{1,2}:\d\d( [AP]M)?\.$/],
+        ['budget_exceeded', '', /^No more questions can be taken for now\. Please try again later\.$/]])
+        test(`who is refused by ${code} for ${retryAfter || 'some'} seconds is told when to come back`, async () => {
+            const page = await open(browser, server.base);
+            await page.route('**/api/voice-chat', (route) => route.fulfill({ status: 429, contentType: 'application/json',
+                headers: { 'Retry-After': retryAfter },
+                body: JSON.stringify({ success: false, traceId: 'f'.repeat(32), error: { code, message: 'x' } }) }));
+            await page.locator('#question').fill('When do you open?');
+            await page.keyboard.press('Enter');
+            assert.match(await error(page), message);
+            await close(page, ['Failed to load resource: the server responded with a status of 429 (Too Many Requests)']);
+        });
+
     test('everything on the page has a role and a name, and what changes is announced', async () => {
         const page = await open(browser, server.base);
         assert.equal(await page.locator('html').getAttribute('lang'), 'en');

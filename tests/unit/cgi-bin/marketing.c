@@ -625,6 +625,7 @@ Test(marketing_inbox, what_cannot_be_is_refused)
     expect_field(patch(id, "{\"status\":\"old\"}"), "status", "not_allowed");
     expect_field(patch(id, "{\"assignee\":\"a\\u0001\"}"), "assignee", "format");
     expect_field(patch(id, "{\"note\":\"\"}"), "note", "too_short");
+    expect_field(patch(id, "{\"note\":\" \\n\"}"), "note", "format");
     expect_field(patch(id, "{\"note\":\"\\u001b[2J\"}"), "note", "format");
     expect_field(patch(id, "{\"version\":0}"), "version", "out_of_range");
     expect_error(patch("lead_none", "{\"status\":\"spam\"}"), 404, "not_found");
