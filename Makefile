@@ -155,8 +155,9 @@ export DEBIAN_FRONTEND=noninteractive; \
     || { echo "these packages could not be installed:" $$missing >&2; exit 1; }
 endef
 
+# What building and an installed tree need; the web server is the administrator's.
 deps:
-	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN))
+	@$(call install,$(PACKAGES_BUILD) ca-certificates)
 
 deps-demo:
 	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_VOICE))
