@@ -627,7 +627,10 @@ static void load_file(struct loader *loader, const char *path)
     else
         complain(
             loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
-            sb_arena_printf(loader->config->arena, "%s line %d is not NAME=VALUE", path, line));
+            sb_arena_printf(loader->config->arena,
+                            "%s line %d is not NAME=VALUE, without blanks around = and with closed "
+                            "quotes",
+                            path, line));
 }
 
 bool sb_config_load(const char *path, unsigned needs, struct sb_config **config,

@@ -129,7 +129,17 @@ test('an environment file that is none is named with the line', () => {
     const made = install({ 'THIS IS': 'no name' });
     const { status, stdout } = made.switchboard(['check']);
     assert.equal(status, 1);
-    assert.match(stdout, /^error: SWITCHBOARD_ENV .* line \d+ is not NAME=VALUE$/m);
+    assert.match(stdout, /^(error: STATE_DIR [^\n]*\n)?error: SWITCHBOARD_ENV .* line \d+ is not NAME=VALUE,[^\n]*\n$/,
+        'and of what was not read nothing is said');
+});
+
+test('check names the directory of a database that cannot be made', () => {
+    const made = installed({ RUN_DIR: '/tmp', LOG_DIR: '/tmp' });
+    made.configure({ DATABASE_URL: 'sqlite:/nowhere/a.db' });
+    const { status, stdout } = made.switchboard(['check']);
+    assert.equal(status, 1);
+    assert.match(stdout, /^error: DATABASE_URL \/nowhere cannot be used \(No such file or directory\); make it /m);
+    assert.doesNotMatch(stdout, /migrate/);
 });
 
 test('migrate makes the database, and does nothing the second time', () => {
