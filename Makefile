@@ -305,6 +305,7 @@ install: all
 	install -m 755 $(COMMAND) $(DESTDIR)$(PREFIX)/bin/
 	cp -R etc/. $(SHARE)/etc
 	cp -R cron logrotate docs www $(SHARE)/
+	chmod -R u=rwX,go=rX $(SHARE)
 	[ -e $(DESTDIR)/etc/switchboard/switchboard.env ] || \
 	    install -m 640 $(if $(DESTDIR),,-g www-data) etc/switchboard.env.example \
 	        $(DESTDIR)/etc/switchboard/switchboard.env
