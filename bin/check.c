@@ -250,7 +250,12 @@ static void check_env_file(struct report *report)
     struct stat st;
     if (path == NULL || *path == '\0')
         path = "/etc/switchboard/switchboard.env";
-    if (stat(path, &st) == 0 && (st.st_mode & 0007) != 0)
+    if (stat(path, &st) != 0)
+        add_format(report, "SWITCHBOARD_ENV", true,
+                   "is not set, and there is no %s: variables that are not in the environment have "
+                   "their defaults",
+                   path);
+    else if ((st.st_mode & 0007) != 0)
         add_format(report, "SWITCHBOARD_ENV", true,
                    "%s holds secrets and is open to all; chmod it 0640 or tighter", path);
 }
