@@ -70,7 +70,15 @@ REPLAYS := $(addprefix $(BUILD)/tests/fuzz/,$(FUZZERS))
 all: $(ENDPOINTS) $(COMMAND)
 	@find $(BUILD)/cgi-bin -type f $(foreach endpoint,$(ENDPOINTS),! -path $(endpoint)) -delete
 
-$(BUILD)/obj/%.o: %.c
+# What no time stamp of a source tells: objects of another version or prefix are made anew.
+MADE_FOR := $(BUILD)/made-for
+ifneq ($(file <$(MADE_FOR)),$(VERSION) $(PREFIX))
+$(shell mkdir -p $(BUILD))$(file >$(MADE_FOR),$(VERSION) $(PREFIX))
+endif
+$(MADE_FOR):
+	@mkdir -p $(@D) && echo '$(VERSION) $(PREFIX)' > $@
+
+$(BUILD)/obj/%.o: %.c $(MADE_FOR)
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
