@@ -70,7 +70,15 @@ REPLAYS := $(addprefix $(BUILD)/tests/fuzz/,$(FUZZERS))
 all: $(ENDPOINTS) $(COMMAND)
 	@find $(BUILD)/cgi-bin -type f $(foreach endpoint,$(ENDPOINTS),! -path $(endpoint)) -delete
 
-$(BUILD)/obj/%.o: %.c
+# What no time stamp of a source tells: objects of another version or prefix are made anew.
+MADE_FOR := $(BUILD)/made-for
+ifneq ($(file <$(MADE_FOR)),$(VERSION) $(PREFIX))
+$(shell mkdir -p $(BUILD))$(file >$(MADE_FOR),$(VERSION) $(PREFIX))
+endif
+$(MADE_FOR):
+	@mkdir -p $(@D) && echo '$(VERSION) $(PREFIX)' > $@
+
+$(BUILD)/obj/%.o: %.c $(MADE_FOR)
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
@@ -155,8 +163,9 @@ export DEBIAN_FRONTEND=noninteractive; \
     || { echo "these packages could not be installed:" $$missing >&2; exit 1; }
 endef
 
+# What building and an installed tree need; the web server is the administrator's.
 deps:
-	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN))
+	@$(call install,$(PACKAGES_BUILD) ca-certificates)
 
 deps-demo:
 	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_VOICE))
@@ -304,6 +313,7 @@ install: all
 	install -m 755 $(COMMAND) $(DESTDIR)$(PREFIX)/bin/
 	cp -R etc/. $(SHARE)/etc
 	cp -R cron logrotate docs www $(SHARE)/
+	chmod -R u=rwX,go=rX $(SHARE)
 	[ -e $(DESTDIR)/etc/switchboard/switchboard.env ] || \
 	    install -m 640 $(if $(DESTDIR),,-g www-data) etc/switchboard.env.example \
 	        $(DESTDIR)/etc/switchboard/switchboard.env

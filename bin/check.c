@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <jansson.h>
+#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -224,12 +225,13 @@ static void check_rates(struct report *report, const struct sb_config *config)
 }
 
 /* Once the process is the owner: whether it can work in the directory. */
-static void check_directory(struct report *report, const char *variable, const char *path)
+static bool check_directory(struct report *report, const char *variable, const char *path)
 {
-    if (access(path, R_OK | W_OK | X_OK) != 0)
-        add_format(report, variable, false,
-                   "%s cannot be used (%s); make it for the owner of STATE_DIR", path,
-                   strerror(errno));
+    if (access(path, R_OK | W_OK | X_OK) == 0)
+        return true;
+    add_format(report, variable, false,
+               "%s cannot be used (%s); make it for the owner of STATE_DIR", path, strerror(errno));
+    return false;
 }
 
 /* Not a problem of the configuration itself: a site may want no mail. */
@@ -248,7 +250,12 @@ static void check_env_file(struct report *report)
     struct stat st;
     if (path == NULL || *path == '\0')
         path = "/etc/switchboard/switchboard.env";
-    if (stat(path, &st) == 0 && (st.st_mode & 0007) != 0)
+    if (stat(path, &st) != 0)
+        add_format(report, "SWITCHBOARD_ENV", true,
+                   "is not set, and there is no %s: variables that are not in the environment have "
+                   "their defaults",
+                   path);
+    else if ((st.st_mode & 0007) != 0)
         add_format(report, "SWITCHBOARD_ENV", true,
                    "%s holds secrets and is open to all; chmod it 0640 or tighter", path);
 }
@@ -272,9 +279,13 @@ static bool become_owner(struct report *report, const struct sb_config *config)
 static void check_database(struct report *report, const struct sb_config *config)
 {
     int64_t version = 0;
-    struct sb_db *db = config->database_path == NULL || (tree.needs & SB_NEEDS_DB) == 0
-                           ? NULL
-                           : sb_db_new(config->database_path, false);
+    char directory[PATH_MAX];
+    if (config->database_path == NULL || (tree.needs & SB_NEEDS_DB) == 0)
+        return;
+    snprintf(directory, sizeof directory, "%s", config->database_path);
+    if (!check_directory(report, "DATABASE_URL", dirname(directory)))
+        return;
+    struct sb_db *db = sb_db_new(config->database_path, false);
     if (db == NULL)
         return;
     if (sb_db_schema_version(db, &version) != SB_OK)
@@ -352,6 +363,18 @@ static int unreadable(void)
     return VERB_FAILED;
 }
 
+/* Where the file could not be read, all else would be said of defaults. */
+static bool add_unread_file(struct report *report, const struct sb_config_problem *problem)
+{
+    for (; problem != NULL; problem = problem->next) {
+        if (strcmp(problem->variable, "SWITCHBOARD_ENV") != 0 || problem->warning)
+            continue;
+        add(report, problem->variable, false, problem->message);
+        return true;
+    }
+    return false;
+}
+
 static int run(struct report *report, const char *cgi_bin)
 {
     struct sb_config *config;
@@ -366,16 +389,21 @@ static int run(struct report *report, const char *cgi_bin)
     check_endpoints(report, cgi_bin);
     if (!sb_config_load(NULL, tree.needs, &config, &problems))
         return unreadable();
+    if (add_unread_file(report, problems)) {
+        sb_config_free(config);
+        return conclude(report);
+    }
     for (; problems != NULL; problems = problems->next)
         add(report, problems->variable, problems->warning, problems->message);
     check_rates(report, config);
     check_mail(report, config);
     check_env_file(report);
     if (owner) {
-        check_directory(report, "STATE_DIR", config->state_dir);
+        bool state = check_directory(report, "STATE_DIR", config->state_dir);
         check_directory(report, "RUN_DIR", config->run_dir);
         check_directory(report, "LOG_DIR", config->log_dir);
-        check_database(report, config);
+        if (state)
+            check_database(report, config);
         check_authorities(report, config);
     }
     check_engines(report, config);

@@ -18,6 +18,21 @@ enum {
 
 #define ADVICE(doctor) doctor_advice((doctor)->check->name, (doctor)->server)
 
+/* What is no fault of a server that does not run. */
+static const char *silence_advice(const struct doctor *doctor, const struct doctor_answer *answer)
+{
+    switch (answer->result.outcome) {
+    case SB_FETCH_UNTRUSTED:
+        return "give the web server a certificate for this name that has not expired, with its "
+               "chain; an authority of your own goes to /usr/local/share/ca-certificates, then "
+               "update-ca-certificates";
+    case SB_FETCH_FORBIDDEN:
+        return "--url https://HOST";
+    default:
+        return ADVICE(doctor);
+    }
+}
+
 /* False: there is no answer, which is a finding. */
 static bool ask(struct doctor *doctor, const struct doctor_request *request,
                 struct doctor_answer *answer)
@@ -25,7 +40,7 @@ static bool ask(struct doctor *doctor, const struct doctor_request *request,
     if (doctor_ask(doctor, request, answer))
         return true;
     doctor_find(doctor, DOCTOR_FAIL, "%s gives no answer: %s -> %s", request->path,
-                doctor_answer_text(doctor->arena, answer), ADVICE(doctor));
+                doctor_answer_text(doctor->arena, answer), silence_advice(doctor, answer));
     return false;
 }
 

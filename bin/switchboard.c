@@ -116,7 +116,7 @@ int outcome(enum sb_error error, const char *what)
         say("the database is not up to date; run: switchboard migrate");
         break;
     default:
-        say("the database cannot be used; see the message above");
+        say("the database of DATABASE_URL cannot be used; see the message above");
         break;
     }
     return VERB_FAILED;

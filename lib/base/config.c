@@ -587,8 +587,10 @@ static char *read_file(struct loader *loader, const char *path, bool may_be_abse
         if (shortage(errno))
             loader->failure = errno;
         else if (errno != ENOENT || !may_be_absent)
-            complain(loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
-                     sb_arena_printf(arena, "%s cannot be read: %s", path, strerror(errno)));
+            complain(
+                loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
+                sb_arena_printf(arena, "%s cannot be read: %s%s", path, strerror(errno),
+                                errno == EACCES ? "; let the owner of STATE_DIR read it" : ""));
         return NULL;
     }
     size_t length = 0;
@@ -627,7 +629,10 @@ static void load_file(struct loader *loader, const char *path)
     else
         complain(
             loader, "SWITCHBOARD_ENV", SB_NEEDS_CORE, false,
-            sb_arena_printf(loader->config->arena, "%s line %d is not NAME=VALUE", path, line));
+            sb_arena_printf(loader->config->arena,
+                            "%s line %d is not NAME=VALUE, without blanks around = and with closed "
+                            "quotes",
+                            path, line));
 }
 
 bool sb_config_load(const char *path, unsigned needs, struct sb_config **config,

@@ -129,7 +129,25 @@ test('an environment file that is none is named with the line', () => {
     const made = install({ 'THIS IS': 'no name' });
     const { status, stdout } = made.switchboard(['check']);
     assert.equal(status, 1);
-    assert.match(stdout, /^error: SWITCHBOARD_ENV .* line \d+ is not NAME=VALUE$/m);
+    assert.match(stdout, /^(error: STATE_DIR [^\n]*\n)?error: SWITCHBOARD_ENV .* line \d+ is not NAME=VALUE,[^\n]*\n$/,
+        'and of what was not read nothing is said');
+});
+
+test('check says that there is no environment file', () => {
+    const made = installed({ RUN_DIR: '/tmp', LOG_DIR: '/tmp' });
+    if (existsSync('/etc/switchboard/switchboard.env')) return; // this machine's own
+    const { stdout } = spawnSync(path.join(made.directory, 'bin/switchboard'), ['check'],
+        { encoding: 'utf8', env: { PATH: process.env.PATH, ...made.env } });
+    assert.match(stdout, /^warning: SWITCHBOARD_ENV is not set, and there is no \/etc\/\S+: /m);
+});
+
+test('check names the directory of a database that cannot be made', () => {
+    const made = installed({ RUN_DIR: '/tmp', LOG_DIR: '/tmp' });
+    made.configure({ DATABASE_URL: 'sqlite:/nowhere/a.db' });
+    const { status, stdout } = made.switchboard(['check']);
+    assert.equal(status, 1);
+    assert.match(stdout, /^error: DATABASE_URL \/nowhere cannot be used \(No such file or directory\); make it /m);
+    assert.doesNotMatch(stdout, /migrate/);
 });
 
 test('migrate makes the database, and does nothing the second time', () => {
@@ -167,6 +185,16 @@ test('another user than the owner is refused, and both are named', () => {
     ], { encoding: 'utf8', env: { PATH: process.env.PATH, SWITCHBOARD_ENV: made.envFile } });
     assert.equal(status, 1);
     assert.match(stderr, /belongs to root, but this runs as nobody/);
+});
+
+test('check says who must be able to read the environment file', () => {
+    const made = installed();
+    if (!asRoot) return assert.equal(statSync(made.env.STATE_DIR).uid, process.getuid());
+    spawnSync('chown', ['-R', 'www-data', made.env.STATE_DIR]);
+    const { status, stdout, stderr } = spawnSync(path.join(made.directory, 'bin/switchboard'), ['check'],
+        { encoding: 'utf8', env: { PATH: process.env.PATH, ...made.env, SWITCHBOARD_ENV: made.envFile } });
+    assert.equal(status, 1, stderr);
+    assert.match(stdout, /^error: SWITCHBOARD_ENV \S+ cannot be read: Permission denied; let the owner of STATE_DIR read it\n$/);
 });
 
 test('a user is added once', () => {
@@ -254,7 +282,9 @@ test('a run of cron that has nothing to tell mails nobody', () => {
         .map((line) => /^\S+ \S+ \S+ \S+ \S+ www-data (.*)$/.exec(line)?.[1]).filter(Boolean);
     assert.ok(jobs.length >= 4);
     for (const job of jobs) {
-        const command = job.replaceAll('/run/switchboard/', `${made.directory}/`);
+        // A lock that others can open they can hold: no job would run, and nobody hear of it.
+        assert.doesNotMatch(job, /flock (?!-n \/var\/lib\/switchboard\/)/);
+        const command = job.replaceAll('/var/lib/switchboard', made.env.STATE_DIR);
         const { stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8', env: {
             PATH: `${made.directory}/bin:${process.env.PATH}`, SWITCHBOARD_ENV: made.envFile } });
         assert.deepEqual([stdout, stderr], ['', ''], job);

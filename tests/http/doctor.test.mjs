@@ -2,11 +2,14 @@
 // say what to change, and find nothing else.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import https from 'node:https';
 import path from 'node:path';
 import test, { after, describe } from 'node:test';
 import { server as kind } from './support/context.mjs';
 import { Patient, always, family } from './support/doctor.mjs';
+import { authority } from './support/smtp.mjs';
 
 const snippet = { lighttpd: 'lighttpd/switchboard.conf', apache: 'apache/switchboard.conf',
     'apache-proxy': 'apache/switchboard-proxy.sh', nginx: 'nginx/switchboard-params.conf' }[kind];
@@ -175,6 +178,27 @@ test('where nobody answers, that is all that is said of the site', () => {
     const [found] = sound.assertFinds(['reach'], '--url', 'http://127.0.0.1:1', '--server', family);
     assert.match(found.what, /no answer/);
     assert.match(found.do, { lighttpd: /lighttpd -tt/, apache: /configtest/, nginx: /switchboard-spawn/ }[family]);
+});
+
+/** What the doctor finds of `reach` at url. */
+async function unreached(url) {
+    const { stdout } = await sound.switchboardBeside('doctor', '--json', '--url', url);
+    return JSON.parse(stdout).find(({ check }) => check === 'reach');
+}
+
+test('a certificate that cannot be trusted is no server that is down', async () => {
+    const server = https.createServer(authority().issue('localhost'));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const found = await unreached(`https://localhost:${server.address().port}`);
+    server.close();
+    assert.match(found.what, /its certificate is not to be trusted/);
+    assert.match(found.do, /^give the web server a certificate .*update-ca-certificates$/);
+});
+
+test('http that is not spoken to a public address is said so, and what is', async () => {
+    const found = await unreached('http://198.51.100.7');
+    assert.match(found.what, /http is spoken to this machine and private addresses alone/);
+    assert.equal(found.do, '--url https://HOST');
 });
 
 const moved = {
