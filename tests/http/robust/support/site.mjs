@@ -141,7 +141,7 @@ export function copyCheckout(dir) {
     fs.mkdirSync(path.join(dir, 'tests/unit'), { recursive: true });
     const built = path.join(dir, 'build', path.basename(build));
     fs.mkdirSync(built, { recursive: true });
-    for (const part of ['obj', 'cgi-bin', 'bin', 'libswitchboard.a'])
+    for (const part of ['made-for', 'obj', 'cgi-bin', 'bin', 'libswitchboard.a'])
         execFileSync('cp', ['-a', path.join(build, part), built]);
     return { dir, built };
 }
