@@ -236,6 +236,8 @@ int main(int argc, char **argv)
         return usage_error(&this_verb, "no verb given; `switchboard help` lists them");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         argv[1] = (char *)"help";
+    if (strcmp(argv[1], "--version") == 0)
+        argv[1] = (char *)"version";
     for (const struct verb *const *verb = __start_verbs; verb < __stop_verbs; verb++) {
         if (strcmp((*verb)->name, argv[1]) == 0)
             return run(*verb, argc, argv);

@@ -266,6 +266,8 @@ test('help lists the verbs, and help VERB tells how one is used', () => {
     for (const verb of ['check', 'config', 'jwks', 'migrate', 'thread', 'token', 'user'])
         assert.match(forUsage.run('help'), new RegExp(`^  ${verb} `, 'm'));
     assert.match(forUsage.run('help', 'token'), /^usage: switchboard token mint /);
+    assert.equal(forUsage.run('--help'), forUsage.run('help'));
+    assert.equal(forUsage.run('--version'), forUsage.run('version'));
 });
 
 test('VERB --help tells how a verb is used, and does nothing else', () => {
