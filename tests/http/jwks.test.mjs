@@ -272,15 +272,15 @@ test('without JWT_JWKS_URL there is nothing to fetch', () => {
 // Configuration.
 
 test('users\' routes do without JWT_SECRET, those with tickets do not', async () => {
-    const keysOnly = await serve({ JWT_SECRET: null, JWT_JWKS_URL: provider.url,
-                                   JWT_ISSUER: provider.issuer });
+    const settings = { JWT_SECRET: null, JWT_JWKS_URL: provider.url, JWT_ISSUER: provider.issuer };
+    const { stdout } = new Installation(settings).switchboard(['check']);
+    assert.match(stdout, /^error: JWT_SECRET is not set/m);
+    const keysOnly = await serve(settings);
     const text = await provider.token('RS256');
     await eventually('the token passes', async () =>
         (await keysOnly.post(target, { token: text, body: {} })).status === 400);
     const joined = await keysOnly.post('/api/calls/join', { token: text, body: { callId: 'x' } });
     assert.equal(joined.json().error.code, 'misconfigured');
-    const { stdout } = keysOnly.switchboard(['check']);
-    assert.match(stdout, /^error: JWT_SECRET is not set/m);
     await keysOnly.stop();
     keysOnly.remove();
 });

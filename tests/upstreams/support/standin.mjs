@@ -83,8 +83,8 @@ export class StandIn {
         return this.requests.filter((request) => request.route === route);
     }
 
-    fault(route) {
-        const found = this.faults.find((fault) => fault.times > 0 && (fault.route ?? route) === route);
+    fault(route, faults) {
+        const found = faults.find((fault) => fault.times > 0 && (fault.route ?? route) === route);
         if (found) found.times--;
         return found?.fault;
     }
@@ -116,6 +116,7 @@ export class StandIn {
             throw new ApiError(404, { message: `Invalid URL (${request.method} ${path})` });
         if (!route) throw new ApiError(405, { message: `Not allowed: ${request.method} ${path}` });
         const { headers, method } = request;
+        const planned = this.faults; // what is planned after a reset is not for a request from before it
         const times = { receivedUs: nowUs(), sentUs: [] }; // of the whole request, and of each piece of the answer
         const call = { route: route.name, method, path, query, headers, body, response, times,
                        match: route.path.exec(path.slice(this.prefix.length)) };
@@ -125,7 +126,7 @@ export class StandIn {
         record.accepted = true;
         if (call.parsed !== undefined) record.parsed = call.parsed;
         await pause(this.delaysMs[route.name] ?? 0);
-        call.fault = this.fault(route.name);
+        call.fault = this.fault(route.name, planned);
         if (call.fault && faults[call.fault]) return faults[call.fault](request, response);
         await make(call);
     }
