@@ -5,7 +5,7 @@ import { sql } from '../http/support/remains.mjs';
 import { ends, servePages } from '../http/support/server.mjs';
 import { close, launch, open, picture, speech, state } from './support/browser.mjs';
 
-const env = { ENABLE_VISITORS: 'true', OPENAI_API_KEY: null, RATE_LIMIT_VOICE_CHAT: 'off' };
+const env = { ENABLE_VISITORS: 'true', OPENAI_API_KEY: null, RATE_LIMIT_VOICE_CHAT: 'off', VOICE_TIMEOUT: '50' };
 const HOURS = /^ReceptionOur opening hours are: Monday to Wednesday 08:00 to 18:00, .* Saturday and Sunday closed\.$/;
 
 const question = speech('What are your opening hours?');
@@ -23,7 +23,8 @@ const spoken = (page) => page.evaluate((ms) => new Promise((resolve) => { setTim
 
 /** The answer is there in whole, and is being spoken. */
 async function answered(page) {
-    await state(page, 'speaking');
+    await page.waitForSelector('body[data-state="speaking"], #error:not(:empty)');
+    assert.equal(await page.locator('#error').textContent(), '');
     await page.waitForSelector('#log[aria-busy="false"]');
     assert.match(await said(page, 'reception').textContent(), HOURS);
 }

@@ -6,7 +6,7 @@ import { clauses, events, form, heard, leftovers, record, silence, target, tone 
 
 const origin = 'https://www.example.com';
 const server = await serve({ ALLOWED_ORIGINS: origin, RATE_LIMIT_VOICE_CHAT: 'off', ENABLE_VISITORS: 'true',
-                             OPENAI_API_KEY: null });
+                             OPENAI_API_KEY: null, VOICE_TIMEOUT: '60' });
 const production = await serve({ ALLOWED_ORIGINS: origin, APP_ENV: 'production', OPENAI_API_KEY: null,
                                  PRODUCTION_DOMAIN: 'www.example.com', METRICS_TOKEN: 'm'.repeat(32) });
 const token = server.token('caller');
