@@ -6,7 +6,8 @@ def median: sort | if length % 2 == 1 then .[length / 2 | floor]
 def percentile($p): sort | .[(length * $p / 100 | ceil) - 1];
 def round_to($n): . * $n | round / $n;
 def column: {rps: (map(.rps) | median | round), p50_ms: (map(.p50_ms) | median | round_to(100)),
-    p99_ms: (map(.p99_ms) | median | round_to(100)), max_ms: (map(.max_ms) | max | round_to(10)),
+    p95_ms: (map(.p95_ms) | median | round_to(100)), p99_ms: (map(.p99_ms) | median | round_to(100)),
+    max_ms: (map(.max_ms) | max | round_to(10)),
     cpu_us: (map(.cpu_us) | median | round), server_us: (map(.server_us) | median | round),
     upstream_us: (map(.upstream_us) | median | round), requests: (map(.requests) | add),
     rounds: length};
