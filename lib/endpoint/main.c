@@ -68,9 +68,10 @@ static int usage(void)
 int main(int argc, char **argv)
 {
     struct sb_runtime runtime;
-    const char *flaw = sb_endpoint_flaw(&sb_endpoint);
+    int row;
+    const char *flaw = sb_endpoint_flaw(&sb_endpoint, &row);
     if (flaw != NULL) {
-        fprintf(stderr, "%s: %s\n", argv[0], flaw);
+        fprintf(stderr, "%s: route %d of its table: %s\n", argv[0], row, flaw);
         return EXIT_FLAW;
     }
     if (argc == 2 && strcmp(argv[1], "--describe") == 0)

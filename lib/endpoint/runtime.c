@@ -32,6 +32,8 @@ static const char *route_flaw(const struct sb_route *route)
         return "a route says nothing of access";
     if (route->methods == 0 || route->path == NULL)
         return "a route has no method or path";
+    if (*route->path != '\0' && *route->path != '/')
+        return "a path is neither empty nor begins with a slash";
     if ((route->input != NULL) != (route->input_size > 0) ||
         (route->output != NULL) != (route->output_size > 0))
         return "a route has a field table without a size";
@@ -76,9 +78,11 @@ static const char *name_flaw(const struct sb_route *route)
     return NULL;
 }
 
-const char *sb_endpoint_flaw(const struct sb_endpoint *endpoint)
+const char *sb_endpoint_flaw(const struct sb_endpoint *endpoint, int *row)
 {
+    *row = 0;
     for (const struct sb_route *route = endpoint->routes; route->handler != NULL; route++) {
+        ++*row;
         const char *flaw = route_flaw(route);
         if (flaw == NULL)
             flaw = name_flaw(route);

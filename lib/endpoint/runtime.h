@@ -39,8 +39,8 @@ struct sb_worker {
 SB_NONNULL_ALL unsigned sb_endpoint_needs(const struct sb_endpoint *endpoint);
 
 /* What is wrong with the table of an endpoint (a route without access, an unknown combination), or
- * NULL. Such an endpoint does not start. */
-SB_NONNULL_ALL const char *sb_endpoint_flaw(const struct sb_endpoint *endpoint);
+ * NULL; *row is the route, from 1. Such an endpoint does not start. */
+SB_NONNULL_ALL const char *sb_endpoint_flaw(const struct sb_endpoint *endpoint, int *row);
 
 /* Loads the configuration, becomes the owner of STATE_DIR where started as root, opens log, metrics
  * and limiter, and prepares the database. A misconfiguration is logged and leaves the runtime

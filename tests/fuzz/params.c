@@ -263,7 +263,8 @@ static void open_site(void)
     set_environment();
     make_database(path);
     for (size_t i = 0; i < SB_COUNT(endpoints); i++) {
-        FUZZ_REQUIRE(sb_endpoint_flaw(endpoints[i]) == NULL);
+        int row;
+        FUZZ_REQUIRE(sb_endpoint_flaw(endpoints[i], &row) == NULL);
         FUZZ_REQUIRE(sb_runtime_open(&site.runtimes[i], endpoints[i]));
         FUZZ_REQUIRE(!site.runtimes[i].misconfigured && site.runtimes[i].counters_ok);
         FUZZ_REQUIRE(sb_worker_open(&site.workers[i], &site.runtimes[i]));

@@ -30,7 +30,10 @@ static const char *flaw_of(struct sb_route route, unsigned needs)
 {
     const struct sb_route routes[] = {{SOUND}, route, {.handler = NULL}};
     const struct sb_endpoint endpoint = {.name = "x", .routes = routes, .needs = needs};
-    return sb_endpoint_flaw(&endpoint);
+    int row;
+    const char *flaw = sb_endpoint_flaw(&endpoint, &row);
+    cr_assert_eq(row, 2, "%d", row); /* the flawed one, or the last */
+    return flaw;
 }
 
 static void expect_flaw(struct sb_route route, const char *flaw)
@@ -66,6 +69,9 @@ Test(runtime, a_route_must_have_method_and_path)
                 "a route has no method or path");
     expect_flaw(ROUTE(.methods = SB_GET, .handler = handler, .access = SB_ACCESS_PUBLIC),
                 "a route has no method or path");
+    struct sb_route route = ROUTE(SOUND);
+    route.path = "live";
+    expect_flaw(route, "a path is neither empty nor begins with a slash");
 }
 
 Test(runtime, field_tables_and_sizes_go_together)

@@ -49,8 +49,9 @@ void call_site_prepare(struct call_site *site)
 
 void call_site_open(struct call_site *site, const struct sb_endpoint *endpoint)
 {
-    const char *flaw = sb_endpoint_flaw(endpoint);
-    cr_assert_null(flaw, "%s", flaw);
+    int row;
+    const char *flaw = sb_endpoint_flaw(endpoint, &row);
+    cr_assert_null(flaw, "route %d of the table: %s", row, flaw);
     cr_assert(sb_runtime_open(&site->runtime, endpoint));
     cr_assert(sb_worker_open(&site->worker, &site->runtime));
 }
