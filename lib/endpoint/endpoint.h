@@ -110,7 +110,8 @@ struct sb_request {
 SB_NONNULL_ALL struct sb_db_conn *sb_request_reader(struct sb_request *request);
 
 /* Runs closure as sb_db_write() does. With an Idempotency-Key the stored answer is looked up and
- * stored in the same transaction, so the output struct must be complete when closure returns. */
+ * stored in the same transaction, so the output struct must be complete when closure returns. Is
+ * there one, it becomes the answer: SB_OK, closure has not run, the output is zeroed still. */
 SB_NONNULL(1, 2)
 SB_MUST_CHECK enum sb_error sb_request_write(struct sb_request *request, sb_db_closure_fn *closure,
                                              void *context);
