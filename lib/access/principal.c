@@ -160,8 +160,8 @@ static struct answer jwt_source(const struct sb_principal_input *input, const ch
                   sb_claims_result_text(checked));
 }
 
-/* A ticket lasts through a database that cannot be read: what its holder reports goes to the spool
- * rather than being lost. */
+/* A ticket, which we signed, lasts through a database that cannot be read; whoever takes it asks
+ * the database for the call all the same. */
 static struct answer ticket_answer(const struct sb_principal_input *input,
                                    const struct sb_ticket *ticket)
 {

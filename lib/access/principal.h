@@ -45,9 +45,8 @@ struct sb_principal_input {
  * credential. SB_E_UNAUTHENTICATED: a credential was refused. SB_E_FORBIDDEN: the user is disabled.
  * SB_E_UNAVAILABLE, SB_E_MISCONFIGURED: a user's row cannot be read (fail closed), the identity
  * provider's keys were never had, or out of memory. A participant passes while its row cannot be
- * read: recording must not depend on the database. On every failure *reason (a literal, for the
- * log) says why and *principal is untouched.
- */
+ * read: its ticket was signed by us, and what it opens asks the database itself. On every failure
+ * *reason (a literal, for the log) says why and *principal is untouched. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_principal_find(const struct sb_principal_input *input,
                                                              struct sb_principal *principal,
                                                              const char **reason);

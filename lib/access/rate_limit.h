@@ -36,8 +36,8 @@ struct sb_rate_state {
     int64_t retry_after_s; /* refused: whole seconds, at least 1, until a call would be allowed */
 };
 
-/* Maps the file in run_dir. False with errno: then, as before it, every call is allowed (fail open:
- * a limiter that cannot count must not take the site down) and the caller logs. */
+/* Maps the file in run_dir. False with errno: then, as before it, every call is allowed; whether a
+ * route goes on while nothing counts is the caller's to say. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_rate_limit_open(const char *run_dir);
 
 /* Charges one call of subject ("user:..." or "address:...", of which 256 bytes count) under policy

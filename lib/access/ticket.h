@@ -1,7 +1,7 @@
 /* Call tickets: a short signed proof that someone takes part in a call, given by calls/join. It
- * lets a participant keep and end its participation without the user's token and, later, without
- * the database. A JWS with typ "ticket+jwt" under a key derived from JWT_SECRET, so that neither
- * kind of token passes for the other. Sent as a bearer token. */
+ * lets a participant end the call without the user's token. A JWS with typ "ticket+jwt" under a key
+ * derived from JWT_SECRET, so that neither kind of token passes for the other. Sent as a bearer
+ * token. */
 #ifndef SB_ACCESS_TICKET_H
 #define SB_ACCESS_TICKET_H
 

@@ -2,9 +2,9 @@
  *
  * The file is built whole under a temporary name and renamed into place under a lock on the
  * directory, so no process ever sees a half-made one and all that start at once map the same; it is
- * never truncated or changed in size. Its header names the layout; a file
- * of another layout (an upgrade) is replaced by a new one, and processes of the old build go on
- * with theirs until they are restarted. */
+ * never truncated or changed in size. Its header names the layout; a file of another layout (an
+ * upgrade) is replaced by a new one, and processes of the old build go on with theirs until they
+ * are restarted. */
 #ifndef SB_BASE_SHARED_FILE_H
 #define SB_BASE_SHARED_FILE_H
 

@@ -48,8 +48,8 @@ SB_RETURNS_NONNULL const char *sb_method_name(unsigned method);
 
 /* Normalises the path of a request target: cuts the query and an absolute form's authority, and
  * decodes escapes of unreserved characters (RFC 3986 section 2.3). NULL where the target has no
- * path that can name anything of ours: other escapes, empty or dot segments, bytes outside
- * [A-Za-z0-9._~/-], over SB_PATH_MAX; or out of memory. In arena. */
+ * path that can name anything of ours: other escapes, dot segments, empty ones but the last, bytes
+ * outside [A-Za-z0-9._~/-], over SB_PATH_MAX; or out of memory. In arena. */
 SB_NONNULL_ALL SB_MUST_CHECK const char *sb_path_normalise(struct sb_arena *arena,
                                                            const char *target);
 

@@ -54,7 +54,8 @@ SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
 sb_budget_settle(struct sb_db_conn *tx, const char *reservation_id, const struct sb_spend *real);
 
 /* Inside a closure: counts reservation->spend as spent at once, under the same conditions; its id
- * and deadline are not used. For what costs the same whatever becomes of it. */
+ * and deadline are not used, and seconds_least is 0. For what costs the same whatever becomes of
+ * it. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
 sb_budget_pay(struct sb_db_conn *tx, const struct sb_reservation *reservation,
               const struct sb_spend *limit, int64_t site_tokens_max, struct sb_reserved *reserved);

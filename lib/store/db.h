@@ -1,4 +1,5 @@
-/* The database: reads on a worker's own connection, writes as closures run by one writer thread.
+/* The database: reads on connections that the process's workers share, writes as closures run by
+ * one writer thread.
  *
  * This header is the seam between the program and its database driver: statements are one SQL text
  * with $1..$n, and nothing outside store/db_* knows SQLite.

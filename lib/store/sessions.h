@@ -6,8 +6,7 @@
  *
  * Order of a transcript: an item stands directly behind the one it names as its previous, if that
  * is there when the item first comes; before all others if it names "root"; else at the end. There
- * it stays: an item that is sent again
- * changes what it says, not its place. */
+ * it stays: an item that is sent again changes what it says, not its place. */
 #ifndef SB_STORE_SESSIONS_H
 #define SB_STORE_SESSIONS_H
 
