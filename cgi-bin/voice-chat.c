@@ -221,8 +221,9 @@ static enum sb_error take_turn(struct sb_request *request, const void *in, void 
     return error;
 }
 
-static const char *const body_types[] = {"multipart/form-data", "application/json", "audio/*",
-                                         "application/octet-stream", NULL};
+static const char *const body_types[] = {
+    "multipart/form-data", "application/json",         "audio/*", "video/webm",
+    "video/mp4",           "application/octet-stream", NULL};
 static const char *const other_types[] = {"text/event-stream", "audio/mpeg", "audio/wav", NULL};
 
 const struct sb_endpoint sb_endpoint = {
