@@ -50,7 +50,7 @@ def token: .token as $token
 def memory: .memory
     | "", "### Memory (Pss) ten seconds after load", "",
       ([["", "KiB", "processes", "threads"]] + (.ours + .peers | map([.name, .kib // "not seen", .processes, .threads]))
-          + [["the card's seven together", .seven_kib // "not seen", "", ""], ["the same as the load ends", .busy_seven_kib // "not seen", "", ""], ["all endpoints together", .total_kib // "not seen", "", ""]] | table), "",
+          + [["the seven together", .seven_kib // "not seen", "", ""], ["the same as the load ends", .busy_seven_kib // "not seen", "", ""], ["all endpoints together", .total_kib // "not seen", "", ""]] | table), "",
       "Goal, 20480 KiB for the seven: \(if .seven_kib == null then "not measured, run as root" else verdict(.seven_kib <= 20480) end).";
 
 def cold: "", "### Cold process to first byte, \(.cold[0].count) starts", "",
