@@ -291,6 +291,9 @@ static void check_database(struct report *report, const struct sb_config *config
     if (sb_db_schema_version(db, &version) != SB_OK)
         add(report, "DATABASE_URL", false,
             "names a database that cannot be opened; run: switchboard migrate");
+    else if (version == 0)
+        add(report, "DATABASE_URL", false,
+            "names a database that is not made yet; run: switchboard migrate");
     else if (version < sb_db_schema_newest())
         add(report, "DATABASE_URL", false,
             "names a database with an old schema; run: switchboard migrate");

@@ -81,7 +81,7 @@ test('check says that a database is not there yet, and what to do', () => {
     made.configure({ DATABASE_URL: 'sqlite:other.db' });
     const { status, stdout } = made.switchboard(['check']);
     assert.equal(status, 1);
-    assert.match(stdout, /^error: DATABASE_URL .*run: switchboard migrate$/m);
+    assert.match(stdout, /^error: DATABASE_URL names a database that is not made yet; run: switchboard migrate$/m);
 });
 
 test('check says when the certificate authorities of other systems cannot be read', () => {
