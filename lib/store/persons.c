@@ -264,6 +264,11 @@ static const struct step deleting_sent[] = {
     {.what = "leads deleted", "DELETE FROM leads WHERE lower(email) = lower($1)"},
 };
 
+_Static_assert(SB_COUNT(renaming) + SB_COUNT(deleting) + SB_COUNT(deleting_owned) +
+                       SB_COUNT(deleting_sent) <=
+                   SB_ERASED_MAX,
+               "there is room for what each step did");
+
 static enum sb_error run(struct sb_db_conn *tx, const struct step *step,
                          const struct sb_db_value *values, size_t count, struct sb_erased *erased)
 {
