@@ -84,7 +84,7 @@ static enum sb_error check_recording(struct turn *turn)
         error = sb_local_decode(&turn->voice, recording, turn->input.format, DECODE_MS);
     if (error == SB_E_UNSUPPORTED_MEDIA_TYPE)
         sb_request_explain(turn->request, "The recording could not be decoded.");
-    /* Who hears gets the recording, not what was decoded of it, and is paid for all of it. */
+    /* What is behind was not decoded: nobody would hear it. */
     if (error == SB_OK && recorded_seconds(turn) >= SECONDS_MAX) {
         sb_request_explain(turn->request, "The recording is longer than 119 seconds.");
         error = SB_E_BODY_TOO_LARGE;

@@ -264,8 +264,6 @@ static enum sb_error sniff(struct sb_request *request, struct sb_voice_input *in
         sb_request_explain(request, "The recording is none of WAV, WebM, Ogg, MP3, MP4 and FLAC.");
         return SB_E_UNSUPPORTED_MEDIA_TYPE;
     }
-    recording->extension = input->format->extension;
-    recording->content_type = input->format->content_type;
     return SB_OK;
 }
 

@@ -61,6 +61,23 @@ test('a turn is heard, thought and spoken by the API', async () => {
     nothingLeft();
 });
 
+/** A WebM of one word, then a Void element that claims to be longer than any file, then many words: who believes
+ * the claim hears one, and who looks for the next cluster, as FFmpeg does, hears all. */
+function hiding() {
+    const claim = Buffer.from([0xec, 0x01, 0x04, 0, 0, 0, 0, 0, 0]), behind = record('and so on '.repeat(20), 'webm');
+    return Buffer.concat([record('hello', 'webm'), claim, behind.subarray(behind.indexOf('1f43b675', 'hex'))]);
+}
+
+test('who hears is given what was counted and no more', async () => {
+    openai.reset();
+    const response = await ask({ Authorization: `Bearer ${server.token('hider')}` }, server, undefined, form(hiding()));
+    assert.equal(response.status, 200, await response.text());
+    const { filename, bytes } = openai.asked('transcriptions')[0].parsed.file;
+    const seconds = Number(spent(server, 'user:hider').split('|')[1]);
+    assert.equal(filename, 'recording.wav');
+    assert.ok(bytes > 44 && bytes <= 44 + seconds * 32000, `${bytes} bytes were sent, ${seconds} s counted`);
+});
+
 test('the first clause is spoken while the model still thinks', async () => {
     openai.reset();
     openai.delaysMs = { chat_token: 60 };
