@@ -8,7 +8,7 @@ import { startElevenlabs } from '../upstreams/elevenlabs.mjs';
 import { startOpenai } from '../upstreams/openai.mjs';
 import { eventually } from './support/poll.mjs';
 import { processesOf } from './support/processes.mjs';
-import { assertNothingRemains, nothingRemains, spent, sql } from './support/remains.mjs';
+import { assertNothingRemains, nothingRemains, reserved, spent, sql } from './support/remains.mjs';
 import { ends, serve } from './support/server.mjs';
 import { clauses, events, form, leftovers, record, target } from './support/voice.mjs';
 
@@ -171,6 +171,22 @@ test('a turn that is too long for a process told to end is ended in order', asyn
     assert.deepEqual(leftovers(dying), []);
     await dying.stop();
     dying.remove();
+});
+
+test('what was thought is settled while it is being spoken', async () => {
+    const patient = await serve({ ...common, VOICE_TIMEOUT: '30' });
+    openai.reset();
+    openai.fail('slow', { route: 'speech' });
+    const controller = new AbortController();
+    const response = await ask({ Accept: 'text/event-stream' }, patient, controller.signal);
+    await eventually('it is settled', () => spent(patient, 'user:caller') === '1|1' && reserved(patient, 'user:caller') === '');
+    controller.abort();
+    const text = await response.text().catch(() => '');
+    assert.doesNotMatch(text, /event: (done|error)/);
+    await nothingRemains(patient);
+    assert.equal(spent(patient, 'user:caller'), '1|1', 'it is counted once');
+    await patient.stop();
+    patient.remove();
 });
 
 test('a busy API is asked again', async () => {
