@@ -297,6 +297,34 @@ Test(voice_input, a_form_holds_a_recording_and_fields_in_any_order)
     }
 }
 
+/* The calls of this process that wrote so far. */
+static long written(void)
+{
+    char text[4096], *at;
+    FILE *file = fopen("/proc/self/io", "re");
+    cr_assert_not_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    at = strstr(text, "syscw: ");
+    cr_assert_not_null(at);
+    return strtol(at + 7, NULL, 10);
+}
+
+Test(voice_input, a_recording_of_line_ends_is_not_written_byte_by_byte)
+{
+    enum { LINE_ENDS = 200000 };
+    static const char begin[] = PART("name=audio", OGG);
+    static char form[sizeof begin + LINE_ENDS + 16];
+    size_t length = strlen(begin) - 2; /* the part goes on */
+    memcpy(form, begin, length);
+    memset(form + length, '\r', LINE_ENDS);
+    memcpy(form + length + LINE_ENDS, "\r\n--b--", 8);
+    long before = written();
+    cr_assert_eq(post(FORM_TYPE, form)->status, 200);
+    cr_expect_lt(written() - before, 1000);
+    cr_expect_eq(found.length, (int64_t)sizeof OGG - 1 + LINE_ENDS);
+}
+
 Test(voice_input, a_form_may_hold_a_text_instead)
 {
     cr_expect_eq(post(FORM_TYPE, PART("name=text", "Gr\xc3\xbc\xc3\x9f Gott") "--b--")->status,
