@@ -1,6 +1,7 @@
 /* POST /api/voice-chat: one spoken turn. What is said is written down, answered and spoken, the
  * first clause while the model still thinks of the next. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "endpoint/budget.h"
@@ -88,6 +89,9 @@ static enum sb_error check_recording(struct turn *turn)
         sb_request_explain(turn->request, "The recording is longer than 119 seconds.");
         error = SB_E_BODY_TOO_LARGE;
     }
+    /* Nobody needs it any more, and it may be 25 MB of the disk. */
+    close(recording->fd);
+    recording->fd = -1;
     if (error == SB_OK)
         error = sb_audio_has_speech(recording->pcm_fd, recording->pcm_length, &speech);
     return error == SB_OK && !speech ? SB_E_NO_SPEECH : error;

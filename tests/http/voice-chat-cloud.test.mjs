@@ -173,6 +173,21 @@ test('a turn that is too long for a process told to end is ended in order', asyn
     dying.remove();
 });
 
+test('while it is heard a recording takes the place of its samples alone', async () => {
+    openai.reset();
+    openai.fail('slow', { route: 'transcriptions' });
+    const controller = new AbortController();
+    const turn = ask({}, server, controller.signal, form(record('hello', 'webm'))).catch(() => {});
+    await eventually('it is being heard', () => openai.asked('transcriptions').length === 1);
+    const open = processesOf(server.directory).map((entry) => `/proc/${Number.parseInt(entry)}/fd`)
+        .flatMap((fds) => fs.readdirSync(fds).map((fd) => path.join(fds, fd)))
+        .filter((fd) => fs.statSync(fd, { throwIfNoEntry: false }) && fs.readlinkSync(fd).includes('/temp_audio/'));
+    assert.equal(open.length, 1, open.join());
+    controller.abort();
+    await turn;
+    await nothingRemains(server);
+});
+
 test('what was thought is settled while it is being spoken', async () => {
     const patient = await serve({ ...common, VOICE_TIMEOUT: '30' });
     openai.reset();
