@@ -77,7 +77,8 @@ static enum sb_error check_recording(struct turn *turn)
     struct sb_voice_recording *recording = &turn->input.recording;
     bool speech = false;
     recording->pcm_fd = sb_voice_file(turn->request);
-    if (recording->pcm_fd < 0)
+    recording->ogg_fd = sb_voice_file(turn->request);
+    if (recording->pcm_fd < 0 || recording->ogg_fd < 0)
         return SB_E_UNAVAILABLE;
     enum sb_error error = sb_opus_decode(recording, turn->input.format);
     if (error == SB_E_UNSUPPORTED_MEDIA_TYPE)
@@ -228,7 +229,7 @@ static enum sb_error take_turn(struct sb_request *request, const void *in, void 
                   .client_fd = request->client_fd,
                   .tick = tick,
                   .context = &turn},
-        .input = {.recording = {.fd = -1, .pcm_fd = -1}},
+        .input = {.recording = {.fd = -1, .pcm_fd = -1, .ogg_fd = -1}},
         .reply = {.text = "", .first_delta_us = -1, .thought_us = -1, .first_audio_us = -1}};
     enum sb_error error = sb_engines_choose(request->config, SB_NEEDS_VOICE, &turn.engines);
     if (error == SB_OK && turn.engines.fetches)

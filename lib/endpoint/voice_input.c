@@ -291,7 +291,7 @@ static enum sb_error sniff(struct sb_request *request, struct sb_voice_input *in
 enum sb_error sb_voice_input_take(struct sb_request *request, struct sb_voice_input *input)
 {
     const char *type = request->content_type == NULL ? "" : request->content_type;
-    *input = (struct sb_voice_input){.recording = {.fd = -1, .pcm_fd = -1}};
+    *input = (struct sb_voice_input){.recording = {.fd = -1, .pcm_fd = -1, .ogg_fd = -1}};
     enum sb_error error = SB_E_UNSUPPORTED_MEDIA_TYPE;
     if (sb_media_type_is(type, "application/json"))
         error = take_json(request, input);
@@ -309,9 +309,10 @@ enum sb_error sb_voice_input_take(struct sb_request *request, struct sb_voice_in
 
 void sb_voice_input_close(struct sb_voice_input *input)
 {
-    if (input->recording.fd >= 0)
-        close(input->recording.fd);
-    if (input->recording.pcm_fd >= 0)
-        close(input->recording.pcm_fd);
-    input->recording.fd = input->recording.pcm_fd = -1;
+    int *fds[] = {&input->recording.fd, &input->recording.pcm_fd, &input->recording.ogg_fd};
+    for (size_t i = 0; i < SB_COUNT(fds); i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
 }

@@ -66,11 +66,12 @@ struct sb_voice_recording {
     int64_t length; /* bytes */
     int pcm_fd;     /* the same as signed 16-bit PCM, mono, 16 kHz; -1: not decoded */
     int64_t pcm_length;
+    int ogg_fd;           /* what was decoded, as it was coded: Opus in Ogg, a tenth of the bytes */
+    int64_t ogg_length;   /* 0: it was coded otherwise */
     const char *language; /* ISO 639-1; NULL: unknown */
 };
 
-/* Who hears is given the PCM: the recording itself may hold more than what was decoded of it, and
- * counted.
+/* Who hears is given what was decoded: the recording itself may hold more, which nobody counted.
  *
  * Each start gives a *task that delivers through sink until it is done, or an error and no task.
  * What it is given lives until the task has ended. */

@@ -35,18 +35,31 @@ static void serve(void)
     cloud_config.openai_base_url = cloud_start("/v1");
 }
 
-static enum sb_error hear_now(const char *language)
+static enum sb_error hear_recording(const struct sb_voice_recording *recording)
 {
     struct sb_voice_task *task = NULL;
-    int fd = memfd_create("pcm", MFD_CLOEXEC);
-    cr_assert_eq(write(fd, "samples", 7), 7);
-    const struct sb_voice_recording recording = {
-        .fd = -1, .pcm_fd = fd, .pcm_length = 6, .language = language};
     enum sb_error error =
-        sb_openai_hearing.start(&cloud_voice, &recording, cloud_sink, &cloud, &task);
+        sb_openai_hearing.start(&cloud_voice, recording, cloud_sink, &cloud, &task);
     cr_expect_eq(task != NULL, error == SB_OK);
-    error = cloud_run(error, task);
-    close(fd);
+    return cloud_run(error, task);
+}
+
+static int file_of(const char *content)
+{
+    int fd = memfd_create("recording", MFD_CLOEXEC);
+    cr_assert_eq(write(fd, content, strlen(content)), (ssize_t)strlen(content));
+    return fd;
+}
+
+static enum sb_error hear_now(const char *language)
+{
+    const struct sb_voice_recording recording = {.fd = -1,
+                                                 .pcm_fd = file_of("samples"),
+                                                 .pcm_length = 6,
+                                                 .ogg_fd = -1,
+                                                 .language = language};
+    enum sb_error error = hear_recording(&recording);
+    close(recording.pcm_fd);
     return error;
 }
 
@@ -205,6 +218,22 @@ Test(openai_hearing, what_was_decoded_is_sent_as_a_form_and_its_words_come_back)
     cr_expect(has_part("name=\"model\"", "hearing-1"));
     cr_expect(has_part("name=\"response_format\"", "json"));
     cr_expect_null(strstr(cloud.bodies[0], "language"));
+}
+
+Test(openai_hearing, what_was_coded_as_opus_is_sent_as_it_was)
+{
+    const struct sb_voice_recording recording = {.fd = -1,
+                                                 .pcm_fd = file_of("samples"),
+                                                 .pcm_length = 6,
+                                                 .ogg_fd = file_of("OggS...and more"),
+                                                 .ogg_length = 7};
+    cloud_tell(200, JSON, "", "{\"text\":\"Hi\"}");
+    serve();
+    cr_expect_eq(hear_recording(&recording), SB_OK);
+    cr_expect(has_part("name=\"file\"; filename=\"recording.ogg\"\r\nContent-Type: audio/ogg",
+                       "OggS..."));
+    close(recording.pcm_fd);
+    close(recording.ogg_fd);
 }
 
 Test(openai_hearing, a_language_that_is_known_is_told)
