@@ -1,6 +1,7 @@
 /* POST /api/voice-chat: one spoken turn. What is said is written down, answered and spoken, the
  * first clause while the model still thinks of the next. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "endpoint/budget.h"
@@ -14,7 +15,6 @@
 
 enum {
     DECODE_MS = 15000,
-    STAGES = 4,                                 /* the most stage time-outs a turn can last */
     PCM_SECOND = 2 * SB_AUDIO_RATE_HZ,          /* bytes */
     SECONDS_MAX = SB_AUDIO_PCM_MAX / PCM_SECOND /* decoding ends there, or some ms before */
 };
@@ -77,18 +77,22 @@ static enum sb_error check_recording(struct turn *turn)
     struct sb_voice_recording *recording = &turn->input.recording;
     bool speech = false;
     recording->pcm_fd = sb_voice_file(turn->request);
-    if (recording->pcm_fd < 0)
+    recording->ogg_fd = sb_voice_file(turn->request);
+    if (recording->pcm_fd < 0 || recording->ogg_fd < 0)
         return SB_E_UNAVAILABLE;
     enum sb_error error = sb_opus_decode(recording, turn->input.format);
     if (error == SB_E_UNSUPPORTED_MEDIA_TYPE)
         error = sb_local_decode(&turn->voice, recording, turn->input.format, DECODE_MS);
     if (error == SB_E_UNSUPPORTED_MEDIA_TYPE)
         sb_request_explain(turn->request, "The recording could not be decoded.");
-    /* Who hears gets the recording, not what was decoded of it, and is paid for all of it. */
+    /* What is behind was not decoded: nobody would hear it. */
     if (error == SB_OK && recorded_seconds(turn) >= SECONDS_MAX) {
         sb_request_explain(turn->request, "The recording is longer than 119 seconds.");
         error = SB_E_BODY_TOO_LARGE;
     }
+    /* Nobody needs it any more, and it may be 25 MB of the disk. */
+    close(recording->fd);
+    recording->fd = -1;
     if (error == SB_OK)
         error = sb_audio_has_speech(recording->pcm_fd, recording->pcm_length, &speech);
     return error == SB_OK && !speech ? SB_E_NO_SPEECH : error;
@@ -112,7 +116,7 @@ static enum sb_error reserve(struct turn *turn)
         return SB_E_UNAVAILABLE;
     turn->cost.more = typed == NULL ? SB_VOICE_REPLY_MAX : 0; /* nobody says more in a recording */
     struct sb_budget_ask ask = {.most = sb_turn_cost_max(config, &turn->cost),
-                                .timeout_ms = STAGES * config->voice_timeout_s * 1000};
+                                .timeout_ms = sb_turn_cost_timeout_ms(config)};
     ask.most.seconds = recorded_seconds(turn);
     enum sb_error error = sb_request_reserve(turn->request, &ask, &turn->hold);
     turn->reserved = error == SB_OK;
@@ -123,8 +127,28 @@ static void settle(struct turn *turn)
 {
     if (!turn->reserved)
         return;
-    enum sb_error error = sb_request_settle(turn->request, &turn->hold, &turn->real);
-    (void)error; /* logged; what was set aside then counts until its deadline */
+    /* A failure is logged; what was set aside then counts until its deadline. */
+    turn->reserved = sb_request_settle(turn->request, &turn->hold, &turn->real) != SB_OK;
+}
+
+static void count_thinking(struct turn *turn, enum sb_error error)
+{
+    struct sb_spend spent = sb_turn_cost_real(&turn->voice, &turn->cost, error,
+                                              sb_request_gone(turn->request), turn->reply.text);
+    turn->real.turns = spent.turns;
+    turn->real.tokens = spent.tokens;
+}
+
+/* Speaking may go on for longer than anything is set aside, and costs no more: what was thought is
+ * settled while it does. */
+static bool tick(void *context)
+{
+    struct turn *turn = context;
+    if (turn->reserved && turn->reply.thought_us >= 0) {
+        count_thinking(turn, SB_OK);
+        settle(turn);
+    }
+    return sb_voice_output_tick(&turn->output);
 }
 
 static enum sb_error hear(struct turn *turn)
@@ -152,10 +176,7 @@ static enum sb_error answer(struct turn *turn)
     const struct sb_voice_receiver receiver = sb_voice_output_receiver(&turn->output);
     enum sb_error error = sb_voice_answer(&turn->voice, &engines, turn->cost.messages,
                                           turn->cost.count, &receiver, &turn->reply);
-    struct sb_spend spent = sb_turn_cost_real(&turn->voice, &turn->cost, error,
-                                              sb_request_gone(turn->request), turn->reply.text);
-    turn->real.turns = spent.turns;
-    turn->real.tokens = spent.tokens;
+    count_thinking(turn, error);
     if (error == SB_OK || turn->reply.text[0] != '\0')
         sb_voice_session_keep(turn->request, &turn->session, turn->input.text, turn->reply.text,
                               error != SB_OK);
@@ -199,16 +220,17 @@ static enum sb_error take_turn(struct sb_request *request, const void *in, void 
 {
     (void)in;
     (void)out;
-    struct turn turn = {.request = request,
-                        .voice = {.arena = request->arena,
-                                  .config = request->config,
-                                  .trace_id = request->trace_id,
-                                  .user_id = request->principal.user_id,
-                                  .client_fd = request->client_fd,
-                                  .tick = sb_voice_output_tick,
-                                  .context = &turn.output},
-                        .input = {.recording = {.fd = -1, .pcm_fd = -1}},
-                        .reply = {.text = "", .first_delta_us = -1, .first_audio_us = -1}};
+    struct turn turn = {
+        .request = request,
+        .voice = {.arena = request->arena,
+                  .config = request->config,
+                  .trace_id = request->trace_id,
+                  .user_id = request->principal.user_id,
+                  .client_fd = request->client_fd,
+                  .tick = tick,
+                  .context = &turn},
+        .input = {.recording = {.fd = -1, .pcm_fd = -1, .ogg_fd = -1}},
+        .reply = {.text = "", .first_delta_us = -1, .thought_us = -1, .first_audio_us = -1}};
     enum sb_error error = sb_engines_choose(request->config, SB_NEEDS_VOICE, &turn.engines);
     if (error == SB_OK && turn.engines.fetches)
         error = sb_fetch_borrow(request->config, &turn.voice.session);

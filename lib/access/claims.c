@@ -158,6 +158,8 @@ static char *display_name(struct sb_arena *arena, const char *text)
     for (char *c = name; c != NULL && *c != '\0'; c++) {
         if ((unsigned char)*c < ' ' || *c == 0x7F)
             *c = ' ';
+        if (*c == '\xC2' && (unsigned char)c[1] < 0xA0) /* C1: U+0080 to U+009F */
+            c[0] = c[1] = ' ';
     }
     return name;
 }

@@ -212,6 +212,12 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
 }
 
+/* The length of a C1 control (U+0080 to U+009F) at text; 0: there is none. Terminals obey them. */
+static size_t c1_control(const char *text, size_t length)
+{
+    return length > 1 && text[0] == '\xC2' && (unsigned char)(text[1] ^ 0x80) < 0x20 ? 2 : 0;
+}
+
 void sb_json_string_n(struct sb_buf *buf, const char *text, size_t length)
 {
     separate(buf);
@@ -224,7 +230,8 @@ void sb_json_string_n(struct sb_buf *buf, const char *text, size_t length)
             continue;
         }
         bool special = c < 0x80;
-        size_t sequence = special ? 0 : sb_utf8_sequence(text + i, length - i);
+        size_t control = c1_control(text + i, length - i);
+        size_t sequence = special || control > 0 ? 0 : sb_utf8_sequence(text + i, length - i);
         if (sequence > 0) {
             i += sequence;
             continue;
@@ -232,9 +239,12 @@ void sb_json_string_n(struct sb_buf *buf, const char *text, size_t length)
         sb_buf_add(buf, text + plain, i - plain);
         if (special)
             escape(buf, c);
+        else if (control > 0)
+            escape(buf, (unsigned char)text[i + 1]); /* its number as well */
         else
             sb_buf_add_text(buf, "\xEF\xBF\xBD");
-        plain = ++i;
+        i += control > 0 ? control : 1;
+        plain = i;
     }
     sb_buf_add(buf, text + plain, length - plain);
     sb_buf_add_char(buf, '"');

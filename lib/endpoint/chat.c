@@ -18,8 +18,6 @@
 _Static_assert((int)SB_FLIGHT_TEXT_MAX >= (int)SB_VOICE_REPLY_MAX, "a reply fits in a flight");
 
 enum { OUTPUT_MAX = 64 * 1024, KEY_TEXT_MAX = 1024 * 1024 };
-/* A reservation outlives what it is for. */
-enum { RESERVED_STAGES = 2 };
 
 struct chat {
     struct sb_request *request;
@@ -142,7 +140,7 @@ static enum sb_error think(struct chat *chat)
         .thinking = chat->engines.thinking, .messages = chat->messages, .count = chat->count};
     int64_t stage_ms = request->config->voice_timeout_s * 1000;
     const struct sb_budget_ask ask = {.most = sb_turn_cost_max(request->config, &cost),
-                                      .timeout_ms = RESERVED_STAGES * stage_ms};
+                                      .timeout_ms = sb_turn_cost_timeout_ms(request->config)};
     struct sb_budget_hold hold;
     enum sb_error error = sb_request_reserve(request, &ask, &hold);
     if (error != SB_OK)

@@ -8,6 +8,14 @@
 
 #include "base/buf.h"
 
+/* A peer is waited for at once for so long, and in all for writing an answer for so many of these;
+ * the last wait may be a whole one. */
+enum {
+    SB_GATEWAY_TIMEOUT_S = 30,
+    SB_GATEWAY_WAITS = 4,
+    SB_GATEWAY_WAIT_MAX_MS = (SB_GATEWAY_WAITS + 1) * SB_GATEWAY_TIMEOUT_S * 1000
+};
+
 struct sb_gateway {
     /* The value of a CGI variable or NULL; sets *twice if it is there more than once. Borrowed
      * until the request ends. */

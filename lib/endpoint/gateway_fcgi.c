@@ -9,16 +9,19 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 enum {
     HEAD_TIMEOUT_S =
         5, /* a web server connects when it has a request, and sends its head at once */
-    REQUEST_MEMORY = 64 * 1024
+    REQUEST_MEMORY = 64 * 1024,
+    PIECE = 8 * 1024 /* what libfcgi writes at once */
 };
 
 struct sb_fcgi {
     FCGX_Request request;
+    int64_t waited_us, wait_max_us; /* for the peer to take the answer */
 };
 
 bool sb_fcgi_init(void)
@@ -76,14 +79,22 @@ static ssize_t read_body(void *state, void *data, size_t size)
     return count;
 }
 
+/* A peer that takes a little now and then would hold its worker for as long as it likes. */
+static bool out_of_patience(const struct sb_fcgi *fcgi)
+{
+    return fcgi->waited_us > fcgi->wait_max_us;
+}
+
 static bool write_all(void *state, const void *data, size_t size)
 {
     struct sb_fcgi *fcgi = state;
     const char *at = data;
     while (size > 0) {
-        int part = size > 65536 ? 65536 : (int)size;
-        if (FCGX_PutStr(at, part, fcgi->request.out) != part)
+        int part = size > PIECE ? PIECE : (int)size;
+        int64_t begun_us = sb_clock_mono_us();
+        if (out_of_patience(fcgi) || FCGX_PutStr(at, part, fcgi->request.out) != part)
             return false;
+        fcgi->waited_us += sb_clock_mono_us() - begun_us;
         at += part;
         size -= (size_t)part;
     }
@@ -93,7 +104,10 @@ static bool write_all(void *state, const void *data, size_t size)
 static bool flush(void *state)
 {
     struct sb_fcgi *fcgi = state;
-    return FCGX_FFlush(fcgi->request.out) == 0;
+    int64_t begun_us = sb_clock_mono_us();
+    bool sent = !out_of_patience(fcgi) && FCGX_FFlush(fcgi->request.out) == 0;
+    fcgi->waited_us += sb_clock_mono_us() - begun_us;
+    return sent;
 }
 
 /* The rest of the answer and FastCGI's end of the request in one write, so that the server is woken
@@ -133,6 +147,8 @@ bool sb_fcgi_begin(struct sb_fcgi *fcgi, int fd, int timeout_s, struct sb_gatewa
         close(fd);
         return false;
     }
+    fcgi->waited_us = 0;
+    fcgi->wait_max_us = timeout_s * INT64_C(1000000) * SB_GATEWAY_WAITS;
     set_timeout(fd, SO_RCVTIMEO, HEAD_TIMEOUT_S);
     set_timeout(fd, SO_SNDTIMEO, timeout_s);
     /* These fields are libfcgi's own (2.4.2; a unit test pins the version). FCGX_Accept_r() begins

@@ -14,7 +14,8 @@ void sb_fcgi_free(struct sb_fcgi *fcgi);
 
 /* Takes connection fd (accepted, ours from now on, closed on failure) and reads one request's
  * parameters from it. False: the peer sent none for 5 s, or nonsense. Later reads and writes fail
- * after timeout_s without progress. */
+ * after timeout_s without progress, writes also once all of them together have waited for
+ * SB_GATEWAY_WAITS times that. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_fcgi_begin(struct sb_fcgi *fcgi, int fd, int timeout_s,
                                                 struct sb_gateway *gateway);
 

@@ -58,12 +58,15 @@ static enum sb_error check_origin(struct sb_pipeline *p)
 {
     if (p->origin != SB_ORIGIN_DENIED)
         return SB_OK;
+    enum { LOGGED_MAX = 300 }; /* more than an origin has: the line comes before any limit */
     bool enforced = !p->request.config->cors_report_only;
     sb_metrics_add(SB_METRIC_ORIGIN_DENIED,
                    SB_LABELS({"endpoint", p->worker->runtime->endpoint->name},
                              {"enforced", enforced ? "true" : "false"}),
                    1);
-    SB_LOG(SB_LOG_WARN, "origin.denied", p->trace_id, SB_LOG_TEXT("origin", p->head.origin),
+    SB_LOG(SB_LOG_WARN, "origin.denied", p->trace_id,
+           SB_LOG_TEXT("origin",
+                       sb_arena_printf(p->request.arena, "%.*s", LOGGED_MAX, p->head.origin)),
            SB_LOG_TEXT("enforced", enforced ? "true" : "false"));
     p->refusal = "the origin is not allowed";
     if (enforced)

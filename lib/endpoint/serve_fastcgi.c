@@ -25,7 +25,6 @@
 
 enum {
     LISTEN_FD = 0,
-    PEER_TIMEOUT_S = 30,
 #ifdef __SANITIZE_THREAD__ /* which keeps its own on it */
     STACK_SIZE = 2 * 1024 * 1024,
 #else
@@ -214,7 +213,7 @@ static int next_connection(struct pool *pool)
 static void serve(struct sb_worker *worker, struct sb_fcgi *fcgi, int fd)
 {
     struct sb_gateway gateway;
-    if (!sb_fcgi_begin(fcgi, fd, PEER_TIMEOUT_S, &gateway)) {
+    if (!sb_fcgi_begin(fcgi, fd, SB_GATEWAY_TIMEOUT_S, &gateway)) {
         sb_metrics_add(SB_METRIC_CONNECTIONS_BAD, "", 1);
         return;
     }

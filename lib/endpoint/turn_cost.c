@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "endpoint/gateway.h"
 #include "upstream/local.h"
 
 enum { TOKEN_BYTES = 4 };
@@ -20,6 +21,12 @@ struct sb_spend sb_turn_cost_max(const struct sb_config *config, const struct sb
     if (turn->thinking != &sb_local_thinking)
         most.tokens = tokens_of(turn, turn->more) + config->reply_tokens_max;
     return most;
+}
+
+int64_t sb_turn_cost_timeout_ms(const struct sb_config *config)
+{
+    enum { STAGES = 3 }; /* hearing, thinking, and what lies between */
+    return STAGES * config->voice_timeout_s * 1000 + SB_GATEWAY_WAIT_MAX_MS;
 }
 
 struct sb_spend sb_turn_cost_real(const struct sb_voice *voice, const struct sb_turn_cost *turn,

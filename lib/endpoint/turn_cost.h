@@ -17,6 +17,10 @@ struct sb_turn_cost {
 SB_NONNULL_ALL struct sb_spend sb_turn_cost_max(const struct sb_config *config,
                                                 const struct sb_turn_cost *turn);
 
+/* The most milliseconds from setting a turn's cost aside to knowing what its thinking took, with a
+ * client that takes events slowly. */
+SB_NONNULL_ALL int64_t sb_turn_cost_timeout_ms(const struct sb_config *config);
+
 /* What it took that ended with error and the reply so far: no turn, if it failed before it had said
  * anything and its client was not gone. Tokens are what the provider tells; of one that was stopped
  * before it could, as many as there was text. */

@@ -139,7 +139,28 @@ struct form {
     struct sb_buf text; /* of the field that is being read */
     const char *name;   /* its name; NULL: it is the recording */
     bool audio;         /* the recording has come */
+    size_t held_length;
+    char held[PIECE]; /* of the recording: a body of line ends comes byte by byte */
 };
+
+static enum sb_error write_held(struct form *form)
+{
+    size_t length = form->held_length;
+    form->held_length = 0;
+    return append(form->request, form->input, form->held, length);
+}
+
+static enum sb_error hold(struct form *form, const void *data, size_t length)
+{
+    enum sb_error error = SB_OK;
+    if (length > sizeof form->held - form->held_length)
+        error = write_held(form);
+    if (error != SB_OK || length > sizeof form->held)
+        return error != SB_OK ? error : append(form->request, form->input, data, length);
+    memcpy(form->held + form->held_length, data, length);
+    form->held_length += length;
+    return SB_OK;
+}
 
 static enum sb_error begin_part(void *context, const struct sb_multipart_part *part)
 {
@@ -160,7 +181,7 @@ static enum sb_error take_part(void *context, const void *data, size_t length)
 {
     struct form *form = context;
     if (form->name == NULL)
-        return append(form->request, form->input, data, length);
+        return hold(form, data, length);
     sb_buf_add(&form->text, data, length);
     return sb_buf_ok(&form->text) ? SB_OK : SB_E_BODY_TOO_LARGE;
 }
@@ -169,7 +190,7 @@ static enum sb_error end_part(void *context)
 {
     struct form *form = context;
     if (form->name == NULL)
-        return SB_OK;
+        return write_held(form);
     if (json_object_get(form->texts, form->name) != NULL)
         return SB_E_INVALID_MULTIPART;
     const char *text = form->text.data == NULL ? "" : form->text.data;
@@ -264,15 +285,13 @@ static enum sb_error sniff(struct sb_request *request, struct sb_voice_input *in
         sb_request_explain(request, "The recording is none of WAV, WebM, Ogg, MP3, MP4 and FLAC.");
         return SB_E_UNSUPPORTED_MEDIA_TYPE;
     }
-    recording->extension = input->format->extension;
-    recording->content_type = input->format->content_type;
     return SB_OK;
 }
 
 enum sb_error sb_voice_input_take(struct sb_request *request, struct sb_voice_input *input)
 {
     const char *type = request->content_type == NULL ? "" : request->content_type;
-    *input = (struct sb_voice_input){.recording = {.fd = -1, .pcm_fd = -1}};
+    *input = (struct sb_voice_input){.recording = {.fd = -1, .pcm_fd = -1, .ogg_fd = -1}};
     enum sb_error error = SB_E_UNSUPPORTED_MEDIA_TYPE;
     if (sb_media_type_is(type, "application/json"))
         error = take_json(request, input);
@@ -290,9 +309,10 @@ enum sb_error sb_voice_input_take(struct sb_request *request, struct sb_voice_in
 
 void sb_voice_input_close(struct sb_voice_input *input)
 {
-    if (input->recording.fd >= 0)
-        close(input->recording.fd);
-    if (input->recording.pcm_fd >= 0)
-        close(input->recording.pcm_fd);
-    input->recording.fd = input->recording.pcm_fd = -1;
+    int *fds[] = {&input->recording.fd, &input->recording.pcm_fd, &input->recording.ogg_fd};
+    for (size_t i = 0; i < SB_COUNT(fds); i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
 }

@@ -15,7 +15,7 @@ enum {
 struct sb_voice_input {
     const char *text;                     /* NULL: there is a recording */
     const char *session_id, *language;    /* NULL: not said */
-    struct sb_voice_recording recording;  /* fd and pcm_fd -1 without one */
+    struct sb_voice_recording recording;  /* its descriptors are -1 without one */
     const struct sb_audio_format *format; /* of the recording */
 };
 

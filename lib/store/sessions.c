@@ -12,7 +12,7 @@ const char *const sb_item_role_names[] = {
     [SB_ITEM_USER] = "user", [SB_ITEM_ASSISTANT] = "assistant", NULL};
 
 /* Between the places of items that were put at the end: 32 may be put behind one of them, each
- * before the last, until those behind have to move up. */
+ * before the last, until all have to be spread again. */
 static const int64_t gap = INT64_C(1) << 32;
 
 static enum sb_error read_number(const struct sb_db_row *row, void *context)
@@ -207,47 +207,67 @@ static enum sb_error place_at_end(struct sb_db_conn *tx, int64_t key, int64_t *p
     return error;
 }
 
+/* The places before and behind one that follows the item previous_id, as find_place() says. */
+static enum sb_error find_neighbours(struct sb_db_conn *tx, int64_t key, const char *previous_id,
+                                     struct neighbours *at)
+{
+    enum sb_error error = SB_OK;
+    at->found = false;
+    if (previous_id != NULL)
+        error =
+            sb_db_query(tx,
+                        "SELECT p.place, (SELECT min(n.place) FROM transcript_items n"
+                        " WHERE n.session = $1 AND n.place > p.place)"
+                        " FROM transcript_items p WHERE p.session = $1 AND p.id = $2",
+                        SB_DB_VALUES(SB_DB_INT(key), SB_DB_TEXT(previous_id)), read_neighbours, at);
+    if (error == SB_OK && !at->found && previous_id != NULL && strcmp(previous_id, "root") == 0)
+        error = sb_db_query(tx, "SELECT 0, min(place) FROM transcript_items WHERE session = $1",
+                            SB_DB_VALUES(SB_DB_INT(key)), read_neighbours, at);
+    return error;
+}
+
+/* Of all items: to make room at one place alone would be as much work, again at the next. */
+static enum sb_error spread(struct sb_db_conn *tx, int64_t key)
+{
+    return sb_db_exec(tx,
+                      "UPDATE transcript_items SET place = ordered.number * $2"
+                      " FROM (SELECT id, row_number() OVER (ORDER BY place) AS number"
+                      " FROM transcript_items WHERE session = $1) ordered"
+                      " WHERE transcript_items.session = $1 AND transcript_items.id = ordered.id",
+                      SB_DB_VALUES(SB_DB_INT(key), SB_DB_INT(gap)), NULL);
+}
+
 /* Where an item stands that is to follow the item previous_id; NULL: none, "root": the beginning.
  */
 static enum sb_error find_place(struct sb_db_conn *tx, int64_t key, const char *previous_id,
                                 int64_t *place)
 {
-    struct neighbours at = {.found = false};
-    enum sb_error error = SB_OK;
-    if (previous_id != NULL)
-        error = sb_db_query(tx,
-                            "SELECT p.place, (SELECT min(n.place) FROM transcript_items n"
-                            " WHERE n.session = $1 AND n.place > p.place)"
-                            " FROM transcript_items p WHERE p.session = $1 AND p.id = $2",
-                            SB_DB_VALUES(SB_DB_INT(key), SB_DB_TEXT(previous_id)), read_neighbours,
-                            &at);
-    if (error == SB_OK && !at.found && previous_id != NULL && strcmp(previous_id, "root") == 0)
-        error = sb_db_query(tx, "SELECT 0, min(place) FROM transcript_items WHERE session = $1",
-                            SB_DB_VALUES(SB_DB_INT(key)), read_neighbours, &at);
+    struct neighbours at;
+    enum sb_error error = find_neighbours(tx, key, previous_id, &at);
+    if (error == SB_OK && at.found && at.after == at.before + 1) {
+        error = spread(tx, key);
+        if (error == SB_OK)
+            error = find_neighbours(tx, key, previous_id, &at);
+    }
     if (error != SB_OK)
         return error;
     if (!at.found)
         return place_at_end(tx, key, place);
-    if (at.after == at.before + 1) {
-        error =
-            sb_db_exec(tx,
-                       "UPDATE transcript_items SET place = place + $3"
-                       " WHERE session = $1 AND place > $2",
-                       SB_DB_VALUES(SB_DB_INT(key), SB_DB_INT(at.before), SB_DB_INT(gap)), NULL);
-        at.after += gap;
-    }
     *place = at.after == 0 ? at.before + gap : at.before + (at.after - at.before) / 2;
     return error;
 }
 
+/* room: for how many more items. */
 static enum sb_error put_item(struct sb_db_conn *tx, int64_t key, const struct sb_item *item,
-                              int64_t now_ms)
+                              int64_t now_ms, int64_t *room)
 {
     bool there;
     int64_t place;
     enum sb_error error = change_item(tx, key, item, &there);
     if (error != SB_OK || there)
         return error;
+    if ((*room)-- <= 0)
+        return SB_E_CONFLICT;
     error = find_place(tx, key, item->previous_id, &place);
     if (error != SB_OK)
         return error;
@@ -261,27 +281,29 @@ static enum sb_error put_item(struct sb_db_conn *tx, int64_t key, const struct s
         NULL);
 }
 
-/* After the change, which the error undoes. */
-static enum sb_error check_size(struct sb_db_conn *tx, int64_t key)
+static enum sb_error find_room(struct sb_db_conn *tx, int64_t key, int64_t *room)
 {
     int64_t count = 0;
     enum sb_error error =
         sb_db_query(tx, "SELECT count(*) FROM transcript_items WHERE session = $1",
                     SB_DB_VALUES(SB_DB_INT(key)), read_number, &count);
-    return error == SB_OK && count > SB_SESSION_ITEMS_MAX ? SB_E_CONFLICT : error;
+    *room = SB_SESSION_ITEMS_MAX - count;
+    return error;
 }
 
 enum sb_error sb_sessions_put(struct sb_db_conn *tx, const struct sb_items_batch *batch)
 {
-    int64_t key;
+    int64_t key, room;
     enum sb_error error = find_key(tx, batch->owner, batch->session_id, &key);
+    if (error == SB_OK)
+        error = find_room(tx, key, &room);
     for (size_t i = 0; error == SB_OK && i < batch->count; i++)
-        error = put_item(tx, key, &batch->items[i], batch->now_ms);
+        error = put_item(tx, key, &batch->items[i], batch->now_ms, &room);
     if (error == SB_OK)
         error =
             sb_db_exec(tx, "UPDATE sessions SET updated_at = max(updated_at, $2) WHERE key = $1",
                        SB_DB_VALUES(SB_DB_INT(key), SB_DB_INT(batch->now_ms)), NULL);
-    return error != SB_OK ? error : check_size(tx, key);
+    return error;
 }
 
 /* Reading items */

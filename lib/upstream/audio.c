@@ -3,12 +3,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct sb_audio_format wav = {"wav", "audio/wav", "wav"};
-static const struct sb_audio_format webm = {"webm", "audio/webm", "matroska"};
-static const struct sb_audio_format ogg = {"ogg", "audio/ogg", "ogg"};
-static const struct sb_audio_format flac = {"flac", "audio/flac", "flac"};
-static const struct sb_audio_format mp4 = {"m4a", "audio/mp4", "mov"};
-static const struct sb_audio_format mp3 = {"mp3", "audio/mpeg", "mp3"};
+static const struct sb_audio_format wav = {"wav", "wav"};
+static const struct sb_audio_format webm = {"webm", "matroska"};
+static const struct sb_audio_format ogg = {"ogg", "ogg"};
+static const struct sb_audio_format flac = {"flac", "flac"};
+static const struct sb_audio_format mp4 = {"m4a", "mov"};
+static const struct sb_audio_format mp3 = {"mp3", "mp3"};
 
 static const struct {
     size_t offset;

@@ -18,8 +18,7 @@ enum {
 };
 
 struct sb_audio_format {
-    const char *extension; /* as transcription services tell formats by */
-    const char *content_type;
+    const char *extension;
     const char *demuxer; /* of ffmpeg */
 };
 

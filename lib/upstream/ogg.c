@@ -7,7 +7,8 @@
 
 enum {
     PIECE = 4096,
-    PAGES_MAX = 2 /* that a packet may go on over without ending */
+    SEARCHES_MAX = 1000, /* for a page: each may take a checksum of 64 KiB that then is wrong */
+    PAGES_MAX = 2        /* that a packet may go on over without ending */
 };
 
 struct ogg {
@@ -16,6 +17,7 @@ struct ogg {
     ogg_sync_state sync;
     ogg_stream_state stream;
     bool begun;
+    int searches;
     int64_t count; /* of packets: the first is the head, the second the tags */
     int open_pages;
     enum sb_error error;
@@ -47,9 +49,11 @@ static bool read_more(struct ogg *ogg)
 /* False: there is no further one. */
 static bool next_page(struct ogg *ogg, ogg_page *page)
 {
-    for (int got; (got = ogg_sync_pageout(&ogg->sync, page)) != 1;) {
-        if (got == 0 && !read_more(ogg)) /* -1: bytes were passed over */
+    for (long got; (got = ogg_sync_pageseek(&ogg->sync, page)) <= 0;) {
+        if (got == 0 && !read_more(ogg))
             return false;
+        if (got < 0 && ++ogg->searches > SEARCHES_MAX) /* bytes were passed over */
+            return fail(ogg, SB_E_UNSUPPORTED_MEDIA_TYPE);
     }
     return true;
 }

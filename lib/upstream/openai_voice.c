@@ -2,10 +2,12 @@
 
 #include <jansson.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "http/json.h"
 #include "http/sse.h"
+#include "upstream/audio.h"
 #include "upstream/openai_request.h"
 
 enum {
@@ -34,6 +36,8 @@ struct ask {
     int64_t tokens;       /* those counted so far, or guessed by bytes */
     size_t bytes;         /* of the messages, and of what was said so far */
     const char *broken;   /* what is wrong with the answer; NULL: nothing */
+    unsigned char wav[SB_AUDIO_WAV_HEADER_SIZE];
+    int pcm_fd; /* what wav is the header of */
     struct sb_fetch_source file;
     struct sb_fetch_part parts[4];
 };
@@ -131,6 +135,36 @@ static enum sb_error take_transcript(struct ask *ask, const struct sb_fetch_resu
     return error;
 }
 
+/* sb_fetch_source: a WAV file of the PCM. */
+static ssize_t read_wav(void *context, int64_t offset, char *buffer, size_t size)
+{
+    const struct ask *ask = context;
+    const int64_t head = sizeof ask->wav;
+    if (offset >= head)
+        return pread(ask->pcm_fd, buffer, size, offset - head);
+    if (size > (size_t)(head - offset))
+        size = (size_t)(head - offset);
+    memcpy(buffer, ask->wav + offset, size);
+    return (ssize_t)size;
+}
+
+/* Fewer bytes are there sooner: each doubling of what a connection may send at once takes it a
+ * round trip. */
+static struct sb_fetch_part file_of(struct ask *ask, const struct sb_voice_recording *recording)
+{
+    bool ogg = recording->ogg_length > 0;
+    ask->pcm_fd = recording->pcm_fd;
+    sb_audio_wav_header(ask->wav, SB_AUDIO_RATE_HZ, recording->pcm_length);
+    const int64_t wav_length = (int64_t)sizeof ask->wav + recording->pcm_length;
+    ask->file =
+        ogg ? (struct sb_fetch_source){.fd = recording->ogg_fd, .length = recording->ogg_length}
+            : (struct sb_fetch_source){.read = read_wav, .context = ask, .length = wav_length};
+    return (struct sb_fetch_part){.name = "file",
+                                  .source = &ask->file,
+                                  .filename = ogg ? "recording.ogg" : "recording.wav",
+                                  .content_type = ogg ? "audio/ogg" : "audio/wav"};
+}
+
 static enum sb_error start_hearing(struct sb_voice *voice,
                                    const struct sb_voice_recording *recording, sb_voice_sink *sink,
                                    void *context, struct sb_voice_task **task)
@@ -139,17 +173,10 @@ static enum sb_error start_hearing(struct sb_voice *voice,
     enum sb_error error = prepare(voice, "/audio/transcriptions", sink, context, &ask);
     if (error != SB_OK)
         return error;
-    const char *name = sb_arena_printf(voice->arena, "recording.%s", recording->extension);
-    if (name == NULL)
-        return SB_E_UNAVAILABLE;
     ask->finish = take_transcript;
     ask->request.model_variable = "OPENAI_TRANSCRIPTION_MODEL";
-    ask->file = (struct sb_fetch_source){.fd = recording->fd, .length = recording->length};
     size_t count = 0;
-    ask->parts[count++] = (struct sb_fetch_part){.name = "file",
-                                                 .source = &ask->file,
-                                                 .filename = name,
-                                                 .content_type = recording->content_type};
+    ask->parts[count++] = file_of(ask, recording);
     ask->parts[count++] =
         (struct sb_fetch_part){.name = "model", .text = voice->config->transcription_model};
     ask->parts[count++] = (struct sb_fetch_part){.name = "response_format", .text = "json"};

@@ -6,11 +6,12 @@
 
 #include "base/temp_file.h"
 #include "upstream/ogg.h"
+#include "upstream/ogg_writer.h"
 #include "upstream/webm.h"
 
 enum {
     HEAD_SIZE = 19,                              /* of an OpusHead of channel mapping family 0 */
-    CODED_RATE_HZ = 48000,                       /* what its times are told in */
+    CODED_SAMPLES = 48000 / SB_AUDIO_RATE_HZ,    /* of those its times are told in, for one */
     SAMPLES_MAX = SB_AUDIO_RATE_HZ / 1000 * 120, /* of a packet */
     SAMPLE_SIZE = 2,
     PENDING_MAX = 8192
@@ -19,7 +20,9 @@ enum {
 struct decoding {
     struct sb_voice_recording *recording;
     OpusDecoder *decoder;
-    int skip; /* samples that are not to be heard */
+    struct sb_ogg_writer ogg;
+    int64_t decoded; /* samples */
+    int skip;        /* those that are not to be heard */
     enum sb_error error;
     size_t pending;
     unsigned char pcm[PENDING_MAX]; /* that has not been written yet */
@@ -42,10 +45,13 @@ static bool begin(struct decoding *decoding, const unsigned char *head, size_t l
     decoding->decoder = opus_decoder_create(SB_AUDIO_RATE_HZ, 1, &error);
     if (decoding->decoder == NULL)
         return fail(decoding, SB_E_UNAVAILABLE);
-    decoding->skip = (head[10] | head[11] << 8) / (CODED_RATE_HZ / SB_AUDIO_RATE_HZ);
+    decoding->skip = (head[10] | head[11] << 8) / CODED_SAMPLES;
     int gain = (int16_t)(head[16] | head[17] << 8);
-    return opus_decoder_ctl(decoding->decoder, OPUS_SET_GAIN(gain)) == OPUS_OK ||
-           fail(decoding, SB_E_INTERNAL);
+    if (opus_decoder_ctl(decoding->decoder, OPUS_SET_GAIN(gain)) != OPUS_OK)
+        return fail(decoding, SB_E_INTERNAL);
+    return sb_ogg_writer_begin(&decoding->ogg, decoding->recording->ogg_fd,
+                               &decoding->recording->ogg_length, head, HEAD_SIZE) ||
+           fail(decoding, SB_E_UNAVAILABLE);
 }
 
 static bool flush(struct decoding *decoding)
@@ -82,6 +88,9 @@ static bool take_packet(void *context, const unsigned char *data, size_t length)
     int count = opus_decode(decoding->decoder, data, (int)length, samples, SAMPLES_MAX, 0);
     if (count < 0)
         return true;
+    decoding->decoded += count;
+    if (!sb_ogg_writer_add(&decoding->ogg, data, length, decoding->decoded * CODED_SAMPLES))
+        return fail(decoding, SB_E_UNAVAILABLE);
     int dropped = count < decoding->skip ? count : decoding->skip;
     decoding->skip -= dropped;
     return add_samples(decoding, samples + dropped, count - dropped);
@@ -99,6 +108,8 @@ static enum sb_error decode(struct decoding *decoding, const struct sb_audio_for
         error = decoding->error;
     if (error == SB_OK && !flush(decoding))
         error = decoding->error;
+    if (error == SB_OK && !sb_ogg_writer_finish(&decoding->ogg))
+        error = SB_E_UNAVAILABLE;
     return error;
 }
 
@@ -106,15 +117,17 @@ enum sb_error sb_opus_decode(struct sb_voice_recording *recording,
                              const struct sb_audio_format *format)
 {
     struct decoding decoding = {.recording = recording};
-    recording->pcm_length = 0;
+    recording->pcm_length = recording->ogg_length = 0;
     enum sb_error error = decode(&decoding, format);
-    if (decoding.decoder != NULL)
+    if (decoding.decoder != NULL) {
         opus_decoder_destroy(decoding.decoder);
+        sb_ogg_writer_end(&decoding.ogg);
+    }
     if (error == SB_OK && recording->pcm_length == 0) /* or it is too damaged for us */
         error = SB_E_UNSUPPORTED_MEDIA_TYPE;
     if (error == SB_E_UNSUPPORTED_MEDIA_TYPE) {
-        recording->pcm_length = 0;
-        if (ftruncate(recording->pcm_fd, 0) != 0)
+        recording->pcm_length = recording->ogg_length = 0;
+        if (ftruncate(recording->pcm_fd, 0) != 0 || ftruncate(recording->ogg_fd, 0) != 0)
             error = SB_E_UNAVAILABLE;
     }
     return error;

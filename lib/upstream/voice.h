@@ -63,15 +63,17 @@ struct sb_voice_message {
 /* A recording, in a file that has no name any more. */
 struct sb_voice_recording {
     int fd;
-    int64_t length;           /* bytes */
-    const char *extension;    /* "webm"; of what it was found to be, not of what was said */
-    const char *content_type; /* "audio/webm" */
-    int pcm_fd;               /* the same as signed 16-bit PCM, mono, 16 kHz; -1: not decoded */
+    int64_t length; /* bytes */
+    int pcm_fd;     /* the same as signed 16-bit PCM, mono, 16 kHz; -1: not decoded */
     int64_t pcm_length;
+    int ogg_fd;           /* what was decoded, as it was coded: Opus in Ogg, a tenth of the bytes */
+    int64_t ogg_length;   /* 0: it was coded otherwise */
     const char *language; /* ISO 639-1; NULL: unknown */
 };
 
-/* Each start gives a *task that delivers through sink until it is done, or an error and no task.
+/* Who hears is given what was decoded: the recording itself may hold more, which nobody counted.
+ *
+ * Each start gives a *task that delivers through sink until it is done, or an error and no task.
  * What it is given lives until the task has ended. */
 struct sb_hearing {
     const char *name; /* "openai", "local" */

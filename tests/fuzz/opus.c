@@ -49,11 +49,23 @@ static bool take_packet(void *context, const unsigned char *data, size_t length)
     return true;
 }
 
+static void check_again(const struct sb_voice_recording *first)
+{
+    const struct sb_audio_format format = {.extension = "ogg"};
+    struct sb_voice_recording again = {
+        .fd = first->ogg_fd, .pcm_fd = file_of("", 0), .ogg_fd = file_of("", 0)};
+    FUZZ_REQUIRE(sb_opus_decode(&again, &format) == SB_OK);
+    FUZZ_REQUIRE(again.pcm_length == first->pcm_length && again.ogg_length == first->ogg_length);
+    close(again.pcm_fd);
+    close(again.ogg_fd);
+}
+
 static void check(enum sb_error (*read)(int, sb_audio_packets *, void *), const char *extension,
                   size_t size)
 {
     const struct sb_audio_format format = {.extension = extension};
-    struct sb_voice_recording recording = {.fd = file_of(file, size), .pcm_fd = file_of("", 0)};
+    struct sb_voice_recording recording = {
+        .fd = file_of(file, size), .pcm_fd = file_of("", 0), .ogg_fd = file_of("", 0)};
     int64_t total = 0;
     enum sb_error packets = read(recording.fd, take_packet, &total);
     enum sb_error decoded = sb_opus_decode(&recording, &format);
@@ -63,8 +75,13 @@ static void check(enum sb_error (*read)(int, sb_audio_packets *, void *), const 
     FUZZ_REQUIRE(decoded == SB_OK || decoded == SB_E_UNSUPPORTED_MEDIA_TYPE);
     FUZZ_REQUIRE(written == recording.pcm_length && written % 2 == 0);
     FUZZ_REQUIRE(written <= SB_AUDIO_PCM_MAX && (decoded == SB_OK) == (written > 0));
+    if (decoded == SB_OK) /* what was decoded is the same when it is read again */
+        check_again(&recording);
+    FUZZ_REQUIRE(lseek(recording.ogg_fd, 0, SEEK_END) == recording.ogg_length);
+    FUZZ_REQUIRE((decoded == SB_OK) == (recording.ogg_length > 0));
     close(recording.fd);
     close(recording.pcm_fd);
+    close(recording.ogg_fd);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -8,7 +8,7 @@ import { startElevenlabs } from '../upstreams/elevenlabs.mjs';
 import { startOpenai } from '../upstreams/openai.mjs';
 import { eventually } from './support/poll.mjs';
 import { processesOf } from './support/processes.mjs';
-import { assertNothingRemains, nothingRemains, spent, sql } from './support/remains.mjs';
+import { assertNothingRemains, nothingRemains, reserved, spent, sql } from './support/remains.mjs';
 import { ends, serve } from './support/server.mjs';
 import { clauses, events, form, leftovers, record, target } from './support/voice.mjs';
 
@@ -59,6 +59,35 @@ test('a turn is heard, thought and spoken by the API', async () => {
     assert.equal(openai.asked('transcriptions')[0].parsed.file.filename, 'recording.wav');
     assert.ok(openai.requests.every(({ accepted }) => accepted));
     nothingLeft();
+});
+
+/** A WebM of one word, then a Void element that claims to be longer than any file, then many words: who believes
+ * the claim hears one, and who looks for the next cluster, as FFmpeg does, hears all. */
+function hiding() {
+    const claim = Buffer.from([0xec, 0x01, 0x04, 0, 0, 0, 0, 0, 0]), behind = record('and so on '.repeat(20), 'webm');
+    return Buffer.concat([record('hello', 'webm'), claim, behind.subarray(behind.indexOf('1f43b675', 'hex'))]);
+}
+
+/** The file that the API was given of a recording. */
+async function heardOf(recording) {
+    openai.reset();
+    const response = await ask({}, server, undefined, form(recording));
+    assert.equal(response.status, 200, await response.text());
+    const [{ parsed: { file } }] = openai.asked('transcriptions');
+    return [file.filename, file.bytes];
+}
+
+test('who hears is given what was counted and no more', async () => {
+    const plain = await heardOf(record('hello', 'webm'));
+    assert.equal(plain[0], 'recording.ogg');
+    assert.deepEqual(await heardOf(hiding()), plain);
+});
+
+test('what is not Opus is heard as the samples that were counted', async () => {
+    const [name, bytes] = await heardOf(record('hello', 'm4a'));
+    const [, exact] = await heardOf(record('hello', 'wav'));
+    assert.equal(name, 'recording.wav');
+    assert.ok(Math.abs(bytes - exact) < 8000, `${bytes} bytes, of ${exact}`); // AAC's frames of padding
 });
 
 test('the first clause is spoken while the model still thinks', async () => {
@@ -154,6 +183,40 @@ test('a turn that is too long for a process told to end is ended in order', asyn
     assert.deepEqual(leftovers(dying), []);
     await dying.stop();
     dying.remove();
+});
+
+test('while it is heard a recording takes the place of what was decoded alone', async () => {
+    openai.reset();
+    openai.fail('slow', { route: 'transcriptions' });
+    const controller = new AbortController();
+    const padding = Buffer.concat([Buffer.from('ec01000000004c4b40', 'hex'), Buffer.alloc(5000000)]); // a Void element
+    const recording = Buffer.concat([record('hello', 'webm'), padding]);
+    const turn = ask({}, server, controller.signal, form(recording)).catch(() => {});
+    await eventually('it is being heard', () => openai.asked('transcriptions').length === 1);
+    const open = processesOf(server.directory).map((entry) => `/proc/${Number.parseInt(entry)}/fd`)
+        .flatMap((fds) => fs.readdirSync(fds).map((fd) => path.join(fds, fd)))
+        .filter((fd) => fs.statSync(fd, { throwIfNoEntry: false }) && fs.readlinkSync(fd).includes('/temp_audio/'));
+    const bytes = open.map((fd) => fs.statSync(fd).size);
+    assert.ok(open.length > 0 && bytes.every((size) => size < 100000), bytes.join());
+    controller.abort();
+    await turn;
+    await nothingRemains(server);
+});
+
+test('what was thought is settled while it is being spoken', async () => {
+    const patient = await serve({ ...common, VOICE_TIMEOUT: '30' });
+    openai.reset();
+    openai.fail('slow', { route: 'speech' });
+    const controller = new AbortController();
+    const response = await ask({ Accept: 'text/event-stream' }, patient, controller.signal);
+    await eventually('it is settled', () => spent(patient, 'user:caller') === '1|1' && reserved(patient, 'user:caller') === '');
+    controller.abort();
+    const text = await response.text().catch(() => '');
+    assert.doesNotMatch(text, /event: (done|error)/);
+    await nothingRemains(patient);
+    assert.equal(spent(patient, 'user:caller'), '1|1', 'it is counted once');
+    await patient.stop();
+    patient.remove();
 });
 
 test('a busy API is asked again', async () => {

@@ -267,8 +267,8 @@ Test(claims, takes_an_empty_or_odd_name_for_none)
 
 Test(claims, makes_blanks_of_control_characters_in_a_name)
 {
-    cr_assert_eq(check_with(",\"name\":\"a\\nb\\u001b\\u007fc\""), SB_CLAIMS_OK);
-    cr_assert_str_eq(claims.name, "a b  c");
+    cr_assert_eq(check_with(",\"name\":\"a\\nb\\u001b\\u007fc\\u009b\\u00e9\""), SB_CLAIMS_OK);
+    cr_assert_str_eq(claims.name, "a b  c  \xC3\xA9");
 }
 
 Test(claims, cuts_a_long_name_at_the_end_of_a_character)

@@ -441,6 +441,21 @@ Test(pipeline, a_disallowed_origin_is_refused_logged_counted_and_audited)
                  1);
 }
 
+Test(pipeline, of_a_disallowed_origin_no_more_is_logged_than_an_origin_has)
+{
+    char origin[5000] = "HTTP_ORIGIN=https://";
+    size_t begin = strlen(origin);
+    memset(origin + begin, 'x', sizeof origin - begin - 1);
+    open_site();
+    expect_error(SEND(.target = "/api/test/public", .body = good, .params = CALL_PARAMS(origin)),
+                 403, "origin_denied");
+    origin[begin + 292] = '\0';
+    cr_assert(call_file_has(&site, "log/switchboard.log", origin + sizeof "HTTP_ORIGIN"));
+    origin[begin + 292] = 'x';
+    origin[begin + 293] = '\0';
+    cr_assert_not(call_file_has(&site, "log/switchboard.log", origin + sizeof "HTTP_ORIGIN"));
+}
+
 Test(pipeline, null_is_refused)
 {
     open_site();

@@ -3,9 +3,11 @@
 #include <criterion/criterion.h>
 #include <fcgi_config.h>
 #include <fcgiapp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "endpoint/gateway_fcgi.h"
@@ -84,6 +86,46 @@ Test(serve, a_connection_is_closed_though_the_server_wants_to_keep_it)
         records += count;
     cr_assert_eq(count, 0);
     cr_assert_gt(records, 0);
+}
+
+/* Takes 4 KiB at a time, with a rest before each. */
+static void *drip(void *context)
+{
+    const struct timespec rest = {.tv_nsec = 50000000};
+    char bytes[4096];
+    (void)context;
+    do {
+        nanosleep(&rest, NULL);
+    } while (read(server, bytes, sizeof bytes) > 0);
+    return NULL;
+}
+
+/* 1 MiB, piece by piece, would drip for 12 s: thrice as long as may be. Whether it was taken. */
+static bool drips_out(size_t piece, bool flushed)
+{
+    static char answer[1024 * 1024];
+    const int room = 4096;
+    pthread_t peer;
+    bool taken = true;
+    setsockopt(endpoint, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    cr_assert(begin_with(BYTES(BEGIN PARAMS PARAMS_END STDIN_END)));
+    cr_assert_eq(pthread_create(&peer, NULL, drip, NULL), 0);
+    for (size_t at = 0; taken && at < sizeof answer; at += piece)
+        taken = gateway.write(gateway.state, answer + at, piece) &&
+                (!flushed || gateway.flush(gateway.state));
+    sb_fcgi_end(fcgi);
+    pthread_join(peer, NULL);
+    return taken;
+}
+
+Test(serve, who_takes_an_answer_in_drips_holds_a_worker_for_so_long_and_no_longer)
+{
+    cr_expect_not(drips_out(1024 * 1024, false));
+}
+
+Test(serve, who_takes_events_in_drips_holds_a_worker_for_so_long_and_no_longer)
+{
+    cr_expect_not(drips_out(1024, true));
 }
 
 Test(serve, nonsense_is_refused_and_the_connection_closed)

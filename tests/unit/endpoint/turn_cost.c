@@ -32,6 +32,13 @@ Test(turn_cost, at_most_it_is_what_is_told_and_the_longest_reply)
     expect(sb_turn_cost_max(&config, &turn), 1, 5 + 400);
 }
 
+Test(turn_cost, it_is_set_aside_for_longer_than_a_slow_client_can_hold_it_up)
+{
+    const struct sb_config patient = {.voice_timeout_s = 20};
+    const int64_t hearing_and_thinking_ms = 40000, waits_ms = 150000;
+    cr_expect_gt(sb_turn_cost_timeout_ms(&patient), hearing_and_thinking_ms + waits_ms);
+}
+
 Test(turn_cost, this_machine_thinks_without_tokens)
 {
     const struct sb_turn_cost turn = turn_of(&sb_local_thinking);

@@ -273,6 +273,25 @@ Test(sessions, any_number_of_items_fits_behind_one)
     cr_assert_str_eq(ids(sb_sessions_items, NULL, 200), expected);
 }
 
+/* Else each place that somebody has filled up costs a change of all items behind it, in turn. */
+Test(sessions, places_that_ran_out_are_spread_at_once)
+{
+    char id[16];
+    open_at("user:ada", "s1", NOW_MS);
+    put("a", NULL);
+    put("b", NULL);
+    put("c", NULL);
+    for (int i = 0; i < 64; i++) {
+        snprintf(id, sizeof id, "i%d", i);
+        put(id, i % 2 == 0 ? "a" : "b");
+    }
+    static const char full[] = "SELECT count(*) FROM transcript_items a JOIN transcript_items b"
+                               " ON b.place = a.place + 1";
+    cr_assert_geq(store_number(&store, full), 2);
+    put("one more", "a");
+    cr_assert_eq(store_number(&store, full), 0);
+}
+
 Test(sessions, an_item_that_is_sent_again_changes_in_its_place)
 {
     open_at("user:ada", "s1", NOW_MS);

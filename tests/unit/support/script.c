@@ -15,7 +15,9 @@ static bool play(struct peer_exchange *exchange, void *context)
     if (index >= script->answer_count)
         return false;
     script->heads[index] = strdup(exchange->head);
-    script->bodies[index] = strdup(exchange->body);
+    script->bodies[index] = malloc(exchange->body_length + 1); /* it may hold NULs */
+    cr_assert_not_null(script->bodies[index]);
+    memcpy(script->bodies[index], exchange->body, exchange->body_length + 1);
     script->request_count = index + 1;
     const struct script_answer *answer = &script->answers[index];
     enum script_end end = script->ends[index];

@@ -177,3 +177,12 @@ Test(ogg, a_file_that_cannot_be_read_is_told_from_a_bad_one)
     close(ends[0]);
     close(ends[1]);
 }
+
+Test(ogg, a_file_that_is_all_beginnings_of_pages_is_given_up)
+{
+    begin_opus();
+    while (file.length < 300000) /* each says that 255 segments follow */
+        sb_buf_add_text(&file, "OggS\xff\xff\xff\xff\xff");
+    cr_assert(sb_buf_ok(&file));
+    cr_expect_eq(read_file(), SB_E_UNSUPPORTED_MEDIA_TYPE);
+}

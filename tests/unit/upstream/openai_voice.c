@@ -1,4 +1,5 @@
 #include "upstream/openai_voice.h"
+#include "upstream/audio.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>
@@ -34,22 +35,31 @@ static void serve(void)
     cloud_config.openai_base_url = cloud_start("/v1");
 }
 
-static enum sb_error hear_now(const char *language)
+static enum sb_error hear_recording(const struct sb_voice_recording *recording)
 {
     struct sb_voice_task *task = NULL;
-    int fd = memfd_create("recording", MFD_CLOEXEC);
-    cr_assert_eq(write(fd, "OggS recording", 14), 14);
-    const struct sb_voice_recording recording = {.fd = fd,
-                                                 .length = 14,
-                                                 .extension = "ogg",
-                                                 .content_type = "audio/ogg",
-                                                 .pcm_fd = -1,
-                                                 .language = language};
     enum sb_error error =
-        sb_openai_hearing.start(&cloud_voice, &recording, cloud_sink, &cloud, &task);
+        sb_openai_hearing.start(&cloud_voice, recording, cloud_sink, &cloud, &task);
     cr_expect_eq(task != NULL, error == SB_OK);
-    error = cloud_run(error, task);
-    close(fd);
+    return cloud_run(error, task);
+}
+
+static int file_of(const char *content)
+{
+    int fd = memfd_create("recording", MFD_CLOEXEC);
+    cr_assert_eq(write(fd, content, strlen(content)), (ssize_t)strlen(content));
+    return fd;
+}
+
+static enum sb_error hear_now(const char *language)
+{
+    const struct sb_voice_recording recording = {.fd = -1,
+                                                 .pcm_fd = file_of("samples"),
+                                                 .pcm_length = 6,
+                                                 .ogg_fd = -1,
+                                                 .language = language};
+    enum sb_error error = hear_recording(&recording);
+    close(recording.pcm_fd);
     return error;
 }
 
@@ -169,15 +179,31 @@ static void expect_no_key(enum sb_error (*ask)(void))
 
 /* --- Hearing --- */
 
-static bool has_part(const char *head, const char *content)
+/* The body may hold NULs. */
+static bool sent(int request, const void *bytes, size_t length)
 {
-    return strstr(cloud.bodies[0],
-                  sb_arena_printf(cloud_voice.arena,
-                                  "Content-Disposition: form-data; %s\r\n\r\n%s\r\n--", head,
-                                  content)) != NULL;
+    size_t size = strtoul(script_header(&cloud, request, "Content-Length"), NULL, 10);
+    return memmem(cloud.bodies[request], size, bytes, length) != NULL;
 }
 
-Test(openai_hearing, a_recording_is_sent_as_a_form_and_its_words_come_back)
+static bool has_part(const char *head, const char *content)
+{
+    const char *part = sb_arena_printf(
+        cloud_voice.arena, "Content-Disposition: form-data; %s\r\n\r\n%s\r\n--", head, content);
+    return sent(0, part, strlen(part));
+}
+
+/* A WAV file of the samples that count, and nothing behind them. */
+static bool has_wav(int request)
+{
+    unsigned char wav[4 + SB_AUDIO_WAV_HEADER_SIZE + 6 + 4];
+    memcpy(wav, "\r\n\r\n", 4);
+    sb_audio_wav_header(wav + 4, SB_AUDIO_RATE_HZ, 6);
+    memcpy(wav + 4 + SB_AUDIO_WAV_HEADER_SIZE, "sample\r\n--", 10);
+    return sent(request, wav, sizeof wav);
+}
+
+Test(openai_hearing, what_was_decoded_is_sent_as_a_form_and_its_words_come_back)
 {
     cloud_tell(200, JSON, "", "{\"text\":\"When do you open?\",\"usage\":{}}");
     cr_expect_eq(hear(), SB_OK);
@@ -185,12 +211,29 @@ Test(openai_hearing, a_recording_is_sent_as_a_form_and_its_words_come_back)
     cr_expect_eq(strncmp(cloud.heads[0], "POST /v1/audio/transcriptions HTTP/1.1\r\n", 40), 0);
     cr_expect_str_eq(script_header(&cloud, 0, "Authorization"), "Bearer " KEY);
     cr_expect_not_null(strstr(script_header(&cloud, 0, "Content-Type"), "multipart/form-data;"));
-    cr_expect(has_part("name=\"file\"; filename=\"recording.ogg\"\r\nContent-Type: audio/ogg",
-                       "OggS recording"),
-              "%s", cloud.bodies[0]);
+    cr_expect_not_null(
+        strstr(cloud.bodies[0],
+               "name=\"file\"; filename=\"recording.wav\"\r\nContent-Type: audio/wav\r\n\r\n"));
+    cr_expect(has_wav(0));
     cr_expect(has_part("name=\"model\"", "hearing-1"));
     cr_expect(has_part("name=\"response_format\"", "json"));
     cr_expect_null(strstr(cloud.bodies[0], "language"));
+}
+
+Test(openai_hearing, what_was_coded_as_opus_is_sent_as_it_was)
+{
+    const struct sb_voice_recording recording = {.fd = -1,
+                                                 .pcm_fd = file_of("samples"),
+                                                 .pcm_length = 6,
+                                                 .ogg_fd = file_of("OggS...and more"),
+                                                 .ogg_length = 7};
+    cloud_tell(200, JSON, "", "{\"text\":\"Hi\"}");
+    serve();
+    cr_expect_eq(hear_recording(&recording), SB_OK);
+    cr_expect(has_part("name=\"file\"; filename=\"recording.ogg\"\r\nContent-Type: audio/ogg",
+                       "OggS..."));
+    close(recording.pcm_fd);
+    close(recording.ogg_fd);
 }
 
 Test(openai_hearing, a_language_that_is_known_is_told)
@@ -250,7 +293,7 @@ Test(openai_hearing, a_second_try_sends_the_recording_from_its_beginning)
     cloud_tell(200, JSON, "", "{\"text\":\"yes\"}");
     cr_expect_eq(hear(), SB_OK);
     cr_expect_str_eq(cloud_heard.data, "yes");
-    cr_expect_not_null(strstr(cloud.bodies[1], "\r\n\r\nOggS recording\r\n"));
+    cr_expect(has_wav(1));
 }
 
 Test(openai_hearing, a_listener_who_refuses_ends_it)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../support/container.h"
+#include "upstream/ogg.h"
 
 enum { CODED_HZ = 48000, FRAME = CODED_HZ / 50, TONE_HZ = 400, PACKET_MAX = 1500 };
 
@@ -25,13 +26,16 @@ static void set_up(void)
 {
     sb_buf_init(&file, NULL, 1 << 24);
     opus_head(head, 1);
-    recording = (struct sb_voice_recording){.fd = -1, .pcm_fd = memfd_create("pcm", MFD_CLOEXEC)};
+    recording = (struct sb_voice_recording){.fd = -1,
+                                            .pcm_fd = memfd_create("pcm", MFD_CLOEXEC),
+                                            .ogg_fd = memfd_create("ogg", MFD_CLOEXEC)};
 }
 
 static void tear_down(void)
 {
     sb_buf_free(&file);
     close(recording.pcm_fd);
+    close(recording.ogg_fd);
 }
 
 TestSuite(opus, .init = set_up, .fini = tear_down, .timeout = 60);
@@ -159,6 +163,55 @@ Test(opus, ogg_is_heard_as_well)
     cr_expect_eq(recording.pcm_length, SB_AUDIO_RATE_HZ / 50 * 2);
 }
 
+/* The packets of an Ogg file as its reader gives them, each behind its length. */
+static bool list_packet(void *context, const unsigned char *data, size_t length)
+{
+    struct sb_buf *list = context;
+    sb_buf_add(list, &length, sizeof length);
+    sb_buf_add(list, data, length);
+    return true;
+}
+
+Test(opus, what_was_decoded_and_nothing_else_is_there_as_ogg)
+{
+    struct sb_buf first, again;
+    sb_buf_init(&first, NULL, 1 << 20);
+    sb_buf_init(&again, NULL, 1 << 20);
+    head[10] = 100;
+    begin();
+    add_tone(1, 50, 8000, 0);
+    cr_expect_eq(decode(&webm), SB_OK);
+    int64_t pcm_length = recording.pcm_length;
+    cr_expect_eq(sb_ogg_read(recording.ogg_fd, list_packet, &first), SB_OK);
+    cr_expect_eq(recording.ogg_length, lseek(recording.ogg_fd, 0, SEEK_END));
+    cr_expect_lt(recording.ogg_length, pcm_length / 2);
+    cr_expect_arr_eq(first.data + sizeof(size_t), head, sizeof head);
+
+    begin();
+    add_packet("\xff\x00", 2);                       /* damaged: decoded by nobody */
+    webm_block(&file, 0xA3, 2, 0x80, "\x1b\x02", 2); /* of another track */
+    add_tone(1, 50, 8000, 0);
+    cr_assert_eq(ftruncate(recording.pcm_fd, 0), 0);
+    cr_assert_eq(ftruncate(recording.ogg_fd, 0), 0);
+    cr_expect_eq(decode(&webm), SB_OK);
+    cr_expect_eq(recording.pcm_length, pcm_length);
+    cr_expect_eq(sb_ogg_read(recording.ogg_fd, list_packet, &again), SB_OK);
+    cr_expect_eq(first.length, again.length);
+    cr_expect_arr_eq(first.data, again.data, first.length);
+
+    int ogg_fd = recording.ogg_fd;
+    int64_t length = recording.ogg_length;
+    file.length = (size_t)length;
+    cr_assert_eq(pread(ogg_fd, file.data, file.length, 0), (ssize_t)length);
+    cr_assert_eq(ftruncate(recording.pcm_fd, 0), 0);
+    cr_assert_eq(ftruncate(recording.ogg_fd, 0), 0);
+    cr_expect_eq(decode(&ogg), SB_OK);
+    cr_expect_eq(recording.pcm_length, pcm_length, "it is heard in whole again");
+    cr_expect_eq(recording.ogg_length, length);
+    sb_buf_free(&first);
+    sb_buf_free(&again);
+}
+
 Test(opus, packets_that_are_damaged_or_empty_are_left_out)
 {
     begin();
@@ -190,6 +243,8 @@ static void expect_nothing(const struct sb_audio_format *format, const char *wha
     cr_expect_eq(decode(format), SB_E_UNSUPPORTED_MEDIA_TYPE, "%s", what);
     cr_expect_eq(recording.pcm_length, 0, "%s", what);
     cr_expect_eq(lseek(recording.pcm_fd, 0, SEEK_END), 0, "%s", what);
+    cr_expect_eq(recording.ogg_length, 0, "%s", what);
+    cr_expect_eq(lseek(recording.ogg_fd, 0, SEEK_END), 0, "%s", what);
 }
 
 static void expect_no_head(size_t at, unsigned char value, const char *what)
