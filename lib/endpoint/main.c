@@ -80,6 +80,7 @@ int main(int argc, char **argv)
         return usage();
     harden();
     signal(SIGPIPE, SIG_IGN); /* that a client has gone shows in what is written */
+    signal(SIGCHLD, SIG_DFL); /* to ignore it is inherited, and leaves no child to wait for */
     if (!sb_runtime_open(&runtime, &sb_endpoint))
         return failed(strerror(errno));
     if (!fastcgi)
