@@ -188,6 +188,7 @@ Test(receptionist, a_wrong_file_is_refused_with_the_line)
         {"\"language\": \"en\"", "\"language\": 7", "line 3: language must be a text"},
         {"\"08:00-14:00\"", "\"8-14\"", "line 12: hours.friday must be"},
         {"\"08:00-14:00\"", "\"08:00-25:00\"", "line 12: hours.friday must be"},
+        {"\"08:00-14:00\"", "\"08:00-24:01\"", "line 12: hours.friday must be"},
         {"\"sunday\": \"closed\"", "\"feiertag\": \"closed\"",
          "line 14: hours.feiertag is not known"},
         {"\"persona\"", "\"person\"", "line 5: person is not known here"},
