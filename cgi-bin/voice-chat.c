@@ -14,7 +14,7 @@
 
 enum {
     DECODE_MS = 15000,
-    STAGES = 4,                                 /* the most stage time-outs a turn can last */
+    STAGES = 4,                                 /* a reservation lasts so many of their time-outs */
     PCM_SECOND = 2 * SB_AUDIO_RATE_HZ,          /* bytes */
     SECONDS_MAX = SB_AUDIO_PCM_MAX / PCM_SECOND /* decoding ends there, or some ms before */
 };
