@@ -56,7 +56,8 @@ static void end(struct sb_voice_task *task)
  * at once is good for another call. */
 static bool lingers(const struct ask *ask)
 {
-    return ask->complete_us != 0 && sb_clock_mono_us() - ask->complete_us >= LINGER_MS * 1000;
+    return ask->complete_us != 0 &&
+           sb_clock_mono_us() - ask->complete_us >= LINGER_MS * INT64_C(1000);
 }
 
 static void move(struct sb_voice_task *task)
