@@ -71,6 +71,17 @@ static int64_t recorded_seconds(const struct turn *turn)
     return (turn->input.recording.pcm_length + PCM_SECOND - 1) / PCM_SECOND;
 }
 
+/* What stands in the way is ours, unless it is that nobody waits for it any more. */
+static enum sb_error not_decoded(const struct turn *turn)
+{
+    if (!sb_request_gone(turn->request) && !sb_request_must_end(turn->request))
+        SB_LOG(SB_LOG_ERROR, "temp_audio.failed", turn->request->trace_id,
+               SB_LOG_TEXT("variable", "STATE_DIR"),
+               SB_LOG_TEXT("reason", "no room there for what is decoded of a recording, or no "
+                                     "process, descriptor or memory for it"));
+    return SB_E_UNAVAILABLE;
+}
+
 /* A recording must be decodable and hold something before anybody is paid to listen to it. */
 static enum sb_error check_recording(struct turn *turn)
 {
@@ -83,6 +94,8 @@ static enum sb_error check_recording(struct turn *turn)
     enum sb_error error = sb_opus_decode(recording, turn->input.format);
     if (error == SB_E_UNSUPPORTED_MEDIA_TYPE)
         error = sb_local_decode(&turn->voice, recording, turn->input.format, DECODE_MS);
+    if (error == SB_E_UNAVAILABLE)
+        return not_decoded(turn);
     if (error == SB_E_UNSUPPORTED_MEDIA_TYPE)
         sb_request_explain(turn->request, "The recording could not be decoded.");
     /* What is behind was not decoded: nobody would hear it. */

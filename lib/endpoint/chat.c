@@ -8,7 +8,6 @@
 #include "endpoint/budget.h"
 #include "endpoint/turn_cost.h"
 #include "endpoint/voice_session.h"
-#include "http/sse.h"
 #include "store/chat_cache.h"
 #include "upstream/engines.h"
 #include "upstream/flights.h"
@@ -41,25 +40,6 @@ static void add_text(struct sb_buf *out, const char *key, const char *text)
     sb_json_string(out, text);
 }
 
-static bool push(struct chat *chat, const char *data, size_t length)
-{
-    if (chat->events)
-        sb_request_content_type(chat->request, "text/event-stream");
-    return sb_request_write_body(chat->request, data, length) && sb_request_flush(chat->request);
-}
-
-/* data: one line of JSON. */
-static bool send_event(struct chat *chat, const char *name, const struct sb_buf *data)
-{
-    struct sb_buf event;
-    sb_buf_init(&event, NULL, (size_t)2 * OUTPUT_MAX);
-    if (sb_buf_ok(data))
-        sb_sse_write(&event, name, data->data, 0);
-    bool sent = sb_buf_ok(data) && sb_buf_ok(&event) && push(chat, event.data, event.length);
-    sb_buf_free(&event);
-    return sent;
-}
-
 static bool send_delta(void *context, const char *text, size_t length)
 {
     struct chat *chat = context;
@@ -71,7 +51,7 @@ static bool send_delta(void *context, const char *text, size_t length)
     sb_json_key(&data, "text");
     sb_json_string_n(&data, text, length);
     sb_json_close(&data, '}');
-    bool sent = send_event(chat, "delta", &data);
+    bool sent = sb_request_write_event(chat->request, "delta", &data);
     sb_buf_free(&data);
     return sent;
 }
@@ -79,9 +59,8 @@ static bool send_delta(void *context, const char *text, size_t length)
 /* Keeps the connection alive, and sees whether the client is there and the process may go on. */
 static bool tick(void *context)
 {
-    static const char ping[] = ": ping\n\n";
     struct chat *chat = context;
-    if (chat->events && !push(chat, ping, sizeof ping - 1))
+    if (chat->events && !sb_request_write_ping(chat->request))
         return false;
     return !sb_request_gone(chat->request) && !sb_request_must_end(chat->request);
 }
@@ -113,8 +92,9 @@ static enum sb_error tell(struct chat *chat, enum sb_error error)
     add_answer(chat, &out);
     add_text(&out, "traceId", chat->request->trace_id);
     sb_json_close(&out, '}');
-    bool sent = chat->events ? send_event(chat, "done", &out)
-                             : sb_buf_ok(&out) && push(chat, out.data, out.length);
+    bool sent = chat->events
+                    ? sb_request_write_event(chat->request, "done", &out)
+                    : sb_buf_ok(&out) && sb_request_write_body(chat->request, out.data, out.length);
     return sent ? SB_OK : SB_E_UNAVAILABLE;
 }
 

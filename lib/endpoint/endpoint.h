@@ -157,6 +157,13 @@ SB_NONNULL_ALL void sb_request_header(struct sb_request *request, const char *na
                                       const char *value);
 /* Whether some of the answer has been written: an error cannot be an answer of its own any more. */
 SB_NONNULL_ALL bool sb_request_begun(const struct sb_request *request);
+/* SB_REPLY_STREAM: sends an event (http/sse.h) whose data is one line of JSON, or a comment that
+ * keeps the connection alive, at once; before the first write, the type of the answer is set. name:
+ * below SB_SSE_NAME_MAX bytes. False: the client is gone, or out of memory, as where data is not
+ * ok. */
+SB_NONNULL_ALL SB_MUST_CHECK bool
+sb_request_write_event(struct sb_request *request, const char *name, const struct sb_buf *data);
+SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_write_ping(struct sb_request *request);
 /* What an error ends a stream of events with: the event `error`, its text as sb_request_explain()
  * said. False: the client is gone, or out of memory. */
 SB_NONNULL_ALL SB_MUST_CHECK bool sb_request_write_error_event(struct sb_request *request,

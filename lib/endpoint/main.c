@@ -27,6 +27,17 @@ static void harden(void)
     umask(027);
 }
 
+/* A spoken turn has ten or so open, and the soft limit is often 1024. Nothing here uses select(),
+ * which could not bear more. */
+static void take_descriptors(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static bool is_listening_socket(int fd)
 {
     int listening = 0;
@@ -80,7 +91,9 @@ int main(int argc, char **argv)
     if (argc > 1 || (!fastcgi && getenv("REQUEST_METHOD") == NULL))
         return usage();
     harden();
+    take_descriptors();
     signal(SIGPIPE, SIG_IGN); /* that a client has gone shows in what is written */
+    signal(SIGCHLD, SIG_DFL); /* to ignore it is inherited, and leaves no child to wait for */
     if (!sb_runtime_open(&runtime, &sb_endpoint))
         return failed(strerror(errno));
     if (!fastcgi)

@@ -13,7 +13,8 @@
 enum {
     LAST_RESORT_HEAD_MAX = 2048,
     LAST_RESORT_BODY_MAX = 1024,
-    CLIENT_GONE = 499 /* nginx's status for it, in log and metrics alone */
+    CLIENT_GONE = 499,                 /* nginx's status for it, in log and metrics alone */
+    EVENT_FRAME = SB_SSE_NAME_MAX + 32 /* bytes of an event besides its data */
 };
 
 int sb_success_status(const struct sb_route *route, const void *output)
@@ -230,10 +231,39 @@ bool sb_request_begun(const struct sb_request *request)
     return request->pipeline->streaming;
 }
 
+/* Each is pushed out at once. */
+static bool send_events(struct sb_request *request, const struct sb_buf *events)
+{
+    sb_request_content_type(request, "text/event-stream");
+    return sb_buf_ok(events) && sb_request_write_body(request, events->data, events->length) &&
+           sb_request_flush(request);
+}
+
+bool sb_request_write_event(struct sb_request *request, const char *name, const struct sb_buf *data)
+{
+    struct sb_buf event;
+    if (!sb_buf_ok(data))
+        return false;
+    sb_buf_init(&event, NULL, data->length + EVENT_FRAME);
+    sb_sse_write(&event, name, data->data, 0);
+    bool sent = send_events(request, &event);
+    sb_buf_free(&event);
+    return sent;
+}
+
+bool sb_request_write_ping(struct sb_request *request)
+{
+    char text[EVENT_FRAME];
+    struct sb_buf ping;
+    sb_buf_init_fixed(&ping, text, sizeof text);
+    sb_sse_ping(&ping);
+    return send_events(request, &ping);
+}
+
 bool sb_request_write_error_event(struct sb_request *request, enum sb_error error)
 {
     const char *message = request->pipeline->message;
-    struct sb_buf data, event;
+    struct sb_buf data, event; /* in the arena, which may have room where the heap has none */
     sb_buf_init(&data, request->arena, SB_RESPONSE_BODY_MAX);
     sb_buf_init(&event, request->arena, SB_RESPONSE_BODY_MAX);
     sb_json_open(&data, '{');
@@ -249,8 +279,7 @@ bool sb_request_write_error_event(struct sb_request *request, enum sb_error erro
     sb_json_close(&data, '}');
     if (sb_buf_ok(&data))
         sb_sse_write(&event, "error", data.data, 0);
-    return sb_buf_ok(&data) && sb_buf_ok(&event) &&
-           sb_request_write_body(request, event.data, event.length) && sb_request_flush(request);
+    return sb_buf_ok(&data) && send_events(request, &event);
 }
 
 bool sb_request_gone(struct sb_request *request)

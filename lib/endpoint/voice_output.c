@@ -5,12 +5,10 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
-#include "http/sse.h"
 #include "upstream/audio.h"
 
 enum {
-    EVENT_MAX = 1024 * 1024, /* bytes of JSON */
-    EVENT_TEXT_MAX = 2 * EVENT_MAX,
+    EVENT_MAX = 1024 * 1024,  /* bytes of JSON */
     EVENT_AUDIO = 384 * 1024, /* bytes of audio in an event */
     BASE64_PIECE = 3 * 16 * 1024,
     BASE64_ARENA = 4 * BASE64_PIECE,
@@ -146,17 +144,10 @@ static void add_server_timing(struct sb_voice_output *output, const struct sb_vo
 /* --- Events -------------------------------------------------------------------------------------
  */
 
-/* Sends an event whose data, one line of JSON, is in the heap buffer data, and frees it. */
+/* Sends an event whose data is in the heap buffer data, and frees it. */
 static bool send_event(struct sb_voice_output *output, const char *name, struct sb_buf *data)
 {
-    struct sb_buf event;
-    sb_buf_init(&event, NULL, EVENT_TEXT_MAX);
-    if (sb_buf_ok(data))
-        sb_sse_write(&event, name, data->data, 0);
-    bool sent = sb_buf_ok(data) && sb_buf_ok(&event) &&
-                sb_request_write_body(output->request, event.data, event.length) &&
-                sb_request_flush(output->request);
-    sb_buf_free(&event);
+    bool sent = sb_request_write_event(output->request, name, data);
     sb_buf_free(data);
     return sent;
 }
@@ -241,7 +232,6 @@ bool sb_voice_output_transcript(struct sb_voice_output *output, const char *tran
     output->heard_us = sb_clock_mono_us();
     if (output->form != SB_VOICE_FORM_EVENTS)
         return true;
-    sb_request_content_type(output->request, "text/event-stream");
     add_server_timing(output, NULL);
     return send_text_event(output, "transcript", transcript, strlen(transcript));
 }
@@ -249,10 +239,7 @@ bool sb_voice_output_transcript(struct sb_voice_output *output, const char *tran
 static bool take_delta(void *context, const char *text, size_t length)
 {
     struct sb_voice_output *output = context;
-    if (output->form != SB_VOICE_FORM_EVENTS)
-        return true;
-    sb_request_content_type(output->request, "text/event-stream");
-    return send_text_event(output, "delta", text, length);
+    return output->form != SB_VOICE_FORM_EVENTS || send_text_event(output, "delta", text, length);
 }
 
 static bool stream_audio(struct sb_voice_output *output, const char *data, size_t length)
@@ -305,14 +292,10 @@ struct sb_voice_receiver sb_voice_output_receiver(struct sb_voice_output *output
 
 bool sb_voice_output_tick(void *context)
 {
-    static const char ping[] = ": ping\n\n";
     struct sb_voice_output *output = context;
     struct sb_request *request = output->request;
-    if (output->form == SB_VOICE_FORM_EVENTS) {
-        sb_request_content_type(request, "text/event-stream");
-        if (!sb_request_write_body(request, ping, sizeof ping - 1) || !sb_request_flush(request))
-            return false;
-    }
+    if (output->form == SB_VOICE_FORM_EVENTS && !sb_request_write_ping(request))
+        return false;
     return !sb_request_gone(request) && !sb_request_must_end(request);
 }
 
@@ -388,7 +371,6 @@ static enum sb_error end_json(struct sb_voice_output *output, const struct sb_vo
 static enum sb_error end_events(struct sb_voice_output *output, const struct sb_voice_reply *reply)
 {
     struct sb_buf data;
-    sb_request_content_type(output->request, "text/event-stream");
     open_event(&data);
     add_summary(output, &data, reply);
     sb_json_close(&data, '}');

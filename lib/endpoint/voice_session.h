@@ -29,9 +29,9 @@ SB_NONNULL_ALL SB_MUST_CHECK const struct sb_voice_message *
 sb_voice_session_messages(struct sb_request *request, const struct sb_voice_session *session,
                           const char *prompt, const char *text, size_t *count);
 
-/* Keeps a turn: what was said, and the reply, as far as it came. A failure, or that the
- * conversation was deleted since it was found, is logged and loses this turn's record, not its
- * answer. */
+/* Keeps a turn, unless it belongs to no conversation: what was said, and the reply, as far as it
+ * came ("": not at all). A failure, or that the conversation was deleted since it was found, is
+ * logged and loses this turn's record, not its answer. */
 SB_NONNULL_ALL void sb_voice_session_keep(struct sb_request *request,
                                           const struct sb_voice_session *session, const char *said,
                                           const char *reply, bool interrupted);

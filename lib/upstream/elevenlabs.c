@@ -26,9 +26,13 @@ static void end(struct sb_voice_task *task)
     ask->call = NULL;
 }
 
-/* What the administrator can do about a refusal. */
+/* What the administrator can do about a refusal; about an outage, or too much at once, nothing. */
 static void explain(const struct ask *ask, const struct sb_fetch_result *result)
 {
+    enum { REQUEST_TIMEOUT = 408, TOO_MANY_REQUESTS = 429, SERVER_ERROR = 500 };
+    if (result->status == REQUEST_TIMEOUT || result->status == TOO_MANY_REQUESTS ||
+        result->status >= SERVER_ERROR)
+        return;
     const char *variable = "ELEVENLABS_MODEL", *reason = "ElevenLabs refuses what it was asked for";
     if (result->status == 401 || result->status == 403) {
         variable = "ELEVENLABS_API_KEY";

@@ -85,12 +85,20 @@ static void leave_place(struct run *run)
     run->counted = false;
 }
 
+static enum sb_error not_started(const struct run *run)
+{
+    SB_LOG(SB_LOG_ERROR, "program.failed", run->voice->trace_id,
+           SB_LOG_TEXT("variable", run->variable),
+           SB_LOG_TEXT("reason", "it cannot be started: out of processes, descriptors or memory"));
+    return SB_E_UNAVAILABLE;
+}
+
 /* Starts the program once there is a place for it; until then the task is moved by the places. */
 static enum sb_error begin(struct run *run)
 {
     if (run->waits && !take_place(run)) {
         run->task.fd = places(run);
-        return run->task.fd < 0 ? SB_E_UNAVAILABLE : SB_OK;
+        return run->task.fd < 0 ? not_started(run) : SB_OK;
     }
     enum sb_error error = sb_program_start(run->voice->arena, &run->command, &run->program);
     if (error == SB_E_MISCONFIGURED)
@@ -98,7 +106,7 @@ static enum sb_error begin(struct run *run)
                SB_LOG_TEXT("variable", run->variable),
                SB_LOG_TEXT("reason", "its program is not installed, or a {name} is not known"));
     run->task.fd = run->program.output;
-    return error;
+    return error == SB_E_UNAVAILABLE ? not_started(run) : error;
 }
 
 static void move(struct sb_voice_task *task)
@@ -232,7 +240,7 @@ static enum sb_error start_speaking(struct sb_voice *voice, const char *text, sb
     run->file = memfd_create("switchboard-speech", MFD_CLOEXEC);
     if (run->input < 0 || run->file < 0) {
         end(&run->task);
-        return SB_E_UNAVAILABLE;
+        return not_started(run);
     }
     return start(run,
                  &(struct sb_program_command){

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "http/json.h"
 #include "http/sse.h"
@@ -16,7 +17,8 @@ enum {
     BODY_MAX = 1024 * 1024,      /* the prompt and the longest conversation, escaped */
     SPEECH_INPUT_MAX = 4096,     /* characters, the API's own limit */
     TOKENS_MAX = 100000000,      /* of a request: more is nonsense, and sums of it would overflow */
-    TOKEN_BYTES = 4              /* about, where nobody says */
+    TOKEN_BYTES = 4,             /* about, where nobody says */
+    LINGER_MS = 250 /* that the connection may stay open behind the end of the stream */
 };
 
 /* A call as a task. */
@@ -30,12 +32,13 @@ struct ask {
     void *context;
     enum sb_error (*finish)(struct ask *ask, const struct sb_fetch_result *result);
     struct sb_sse_reader reader;
-    bool reads, complete; /* reader is in use; the stream has said that it ended */
-    bool refused, spoke;  /* by sink; some sound, or a word, has come */
-    bool counted;         /* the API has said how many tokens it took */
-    int64_t tokens;       /* those counted so far, or guessed by bytes */
-    size_t bytes;         /* of the messages, and of what was said so far */
-    const char *broken;   /* what is wrong with the answer; NULL: nothing */
+    bool reads;          /* reader is in use */
+    int64_t complete_us; /* when the stream said that it ended; 0: it has not */
+    bool refused, spoke; /* by sink; some sound, or a word, has come */
+    bool counted;        /* the API has said how many tokens it took */
+    int64_t tokens;      /* those counted so far, or guessed by bytes */
+    size_t bytes;        /* of the messages, and of what was said so far */
+    const char *broken;  /* what is wrong with the answer; NULL: nothing */
     unsigned char wav[SB_AUDIO_WAV_HEADER_SIZE];
     int pcm_fd; /* what wav is the header of */
     struct sb_fetch_source file;
@@ -53,16 +56,24 @@ static void end(struct sb_voice_task *task)
     ask->reads = false;
 }
 
+/* Whether nothing but the end of the connection is still to come, and takes its time. One that ends
+ * at once is good for another call. */
+static bool lingers(const struct ask *ask)
+{
+    return ask->complete_us != 0 &&
+           sb_clock_mono_us() - ask->complete_us >= LINGER_MS * INT64_C(1000);
+}
+
 static void move(struct sb_voice_task *task)
 {
     struct ask *ask = (struct ask *)task;
     const struct sb_fetch_result *result = sb_fetch_result(ask->call);
-    if (result->outcome == SB_FETCH_RUNNING)
+    if (result->outcome == SB_FETCH_RUNNING && !lingers(ask))
         return;
     task->done = true;
     if (ask->broken != NULL)
         task->error = sb_openai_malformed(&ask->openai, result, ask->broken);
-    else if (ask->complete) /* how the connection ends after that is of no matter */
+    else if (ask->complete_us != 0) /* how the connection ends after that is of no matter */
         task->error = SB_OK;
     else if (result->outcome == SB_FETCH_STATUS)
         task->error = sb_openai_explain(&ask->request, result);
@@ -228,7 +239,7 @@ static bool take_event(void *context, const char *name, const char *data, size_t
 {
     struct ask *ask = context;
     if (strcmp(data, "[DONE]") == 0) {
-        ask->complete = true;
+        ask->complete_us = sb_clock_mono_us();
         if (!ask->spoke)
             ask->broken = "the reply is empty: one that thinks needs more REPLY_TOKENS_MAX";
         return true;

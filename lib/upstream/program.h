@@ -39,8 +39,9 @@ struct sb_program {
 /* Starts the program of command. Words in {braces} are replaced by values, which never become
  * several words. Its errors go nowhere. It runs in a process group of its own, with default signals
  * and the limits above.
- * SB_E_MISCONFIGURED: there is no such program, a {name} without a value, or more words than
- * SB_PROGRAM_ARGUMENTS_MAX. SB_E_UNAVAILABLE: it cannot be started for the moment. */
+ * SB_E_MISCONFIGURED: there is no such program, a {name} without a value, a word of more than 511
+ * bytes, or more words than SB_PROGRAM_ARGUMENTS_MAX. SB_E_UNAVAILABLE: it cannot be started for
+ * the moment. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
 sb_program_start(struct sb_arena *arena, const struct sb_program_command *command,
                  struct sb_program *program);

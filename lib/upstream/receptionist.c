@@ -299,11 +299,6 @@ bool sb_receptionist_answer(const struct sb_receptionist *receptionist, struct s
     return sb_buf_ok(&out);
 }
 
-const char *sb_receptionist_greeting(const struct sb_receptionist *receptionist)
-{
-    return text_of(receptionist, "greeting");
-}
-
 const char *sb_receptionist_prompt(const struct sb_receptionist *receptionist,
                                    struct sb_arena *arena)
 {

@@ -44,10 +44,6 @@ SB_NONNULL_ALL SB_MUST_CHECK bool sb_receptionist_answer(const struct sb_recepti
                                                          const char *question,
                                                          struct sb_receptionist_answer *answer);
 
-/* The greeting; lives as long as receptionist. */
-SB_NONNULL_ALL SB_RETURNS_NONNULL const char *
-sb_receptionist_greeting(const struct sb_receptionist *receptionist);
-
 /* The prompt for a language model: who it is, what it knows, and how to speak. In the arena; NULL:
  * out of memory. */
 SB_NONNULL_ALL SB_MUST_CHECK const char *

@@ -214,8 +214,8 @@ static bool check_intents(const struct check *check, const json_t *intents)
 static bool time_of_day(const char *text)
 {
     return isdigit((unsigned char)text[0]) && isdigit((unsigned char)text[1]) && text[2] == ':' &&
-           isdigit((unsigned char)text[3]) && isdigit((unsigned char)text[4]) &&
-           (text[0] < '2' || (text[0] == '2' && text[1] <= '4')) && text[3] < '6';
+           isdigit((unsigned char)text[3]) && isdigit((unsigned char)text[4]) && text[3] < '6' &&
+           strncmp(text, "24:00", 5) <= 0;
 }
 
 static bool check_hours(const struct check *check, json_t *hours)

@@ -223,8 +223,8 @@ static const char *next_word(const char *text, char word[static SB_WORD_SIZE])
     }
     word[length] = '\0';
     size_t skip = apostrophe(text);
-    if (skip > 0 && length > 0 && word[length - 1] == 'n' && tolower(text[skip]) == 't' &&
-        !in_word(text + skip + 1)) {
+    if (skip > 0 && length > 0 && word[length - 1] == 'n' &&
+        (text[skip] == 't' || text[skip] == 'T') && !in_word(text + skip + 1)) {
         memcpy(word, "not", 4);
         skip++;
     }

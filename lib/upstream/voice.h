@@ -112,7 +112,7 @@ SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_voice_hear(struct sb_voice *voice,
                                                          const char **transcript);
 
 /* What a reply tells its receiver; false: it can take no more. delta and audio come in order, audio
- * of clause 0 first; each clause's audio is followed by one clause_end. Both may be NULL. */
+ * of clause 0 first; each clause's audio is followed by one clause_end. Each may be NULL. */
 struct sb_voice_receiver {
     bool (*delta)(void *context, const char *text, size_t length);
     bool (*audio)(void *context, size_t clause, const char *data, size_t length);

@@ -1,6 +1,7 @@
 // Workers are made when they are needed and never above the cap; nothing is left behind by
 // thousands of requests, good and bad.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { startCall, startEndpoint } from './support/endpoint.mjs';
@@ -131,6 +132,15 @@ test('five thousand requests leave no descriptor, thread or memory behind', asyn
             await until('the descriptors are as many as before', () => descriptors(endpoint.pid) <= open + 9);
         const grown = residentKb(endpoint.pid) - before.kb;
         assert.ok(grown < 2048, `${grown} KiB more`);
+    });
+});
+
+test('it takes as many descriptors as it may: a login, or systemd, gives 1024 of them', async () => {
+    await running(await startEndpoint(site, 'health', { descriptorsMax: '-S 64' }), async ({ pid }) => {
+        const limits = fs.readFileSync(`/proc/${pid}/limits`, 'utf8');
+        const [, soft, hard] = /^Max open files +(\d+) +(\d+)/m.exec(limits);
+        assert.ok(Number(hard) > 64, limits);
+        assert.equal(soft, hard);
     });
 });
 

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { startCall, startEndpoint, stopAll } from './support/endpoint.mjs';
 import { request } from './support/fastcgi.mjs';
 import { alive } from './support/process.mjs';
-import { makeSite, owner, root, token } from './support/site.mjs';
+import { checkout, makeSite, owner, root, token } from './support/site.mjs';
 import { until } from './support/wait.mjs';
 
 let site;
@@ -53,6 +53,20 @@ test('as plain CGI a body shorter than announced is refused', () => {
         CONTENT_LENGTH: '100', HTTP_AUTHORIZATION: `Bearer ${token('user1')}`,
     };
     assert.equal(cgi('calls/start', env, '{}').code, 400);
+});
+
+test('started by what ignores SIGCHLD it knows how its programs ended all the same', () => {
+    const body = JSON.stringify({ text: 'where can I park my car' });
+    const result = spawnSync('env', ['--ignore-signal=CHLD', path.join(site.cgiBin, 'voice-chat')], {
+        env: {
+            SWITCHBOARD_ENV: site.env, REMOTE_ADDR: '192.0.2.7', ALLOW_NO_ORIGIN: 'true', PATH: process.env.PATH,
+            RECEPTIONIST_FILE: path.join(checkout, 'etc/receptionist.json'),
+            REQUEST_METHOD: 'POST', REQUEST_URI: '/api/voice-chat', CONTENT_TYPE: 'application/json',
+            CONTENT_LENGTH: String(body.length), HTTP_AUTHORIZATION: `Bearer ${token('user1')}`,
+        },
+        input: body, encoding: 'utf8', maxBuffer: 16 * 1024 * 1024,
+    });
+    assert.match(result.stdout, /^Status: 200/m, result.stdout.slice(0, 2000));
 });
 
 test('as plain CGI it survives a reader that goes, and logs so', () => {

@@ -1,7 +1,9 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "../support/call.h"
 #include "http/sse.h"
@@ -168,6 +170,19 @@ Test(voice_chat, a_recording_that_is_too_long_is_413_and_nobody_is_asked)
     sb_audio_wav_header(wav, SB_AUDIO_RATE_HZ, LONGEST);
     expect_error(say("audio/wav", "*/*", wav, SB_AUDIO_WAV_HEADER_SIZE + LONGEST), 503,
                  "misconfigured");
+    cr_expect(nothing_left());
+}
+
+Test(voice_chat, where_there_is_no_room_for_what_is_decoded_the_log_says_so)
+{
+    static unsigned char wav[SB_AUDIO_WAV_HEADER_SIZE + 100];
+    const struct rlimit room = {1000000, RLIM_INFINITY};
+    sb_audio_wav_header(wav, 8000, 100);
+    setenv("DECODE_COMMAND", "head -c 3000000 /dev/zero", 1);
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &room), 0);
+    expect_error(say("audio/wav", "*/*", wav, sizeof wav), 503, "unavailable");
+    cr_expect(call_file_has(&site, "log/switchboard.log", "\"variable\":\"STATE_DIR\""));
     cr_expect(nothing_left());
 }
 

@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "endpoint/pipeline.h"
 #include "http/output_encoder.h"
+#include "http/sse.h"
 
 struct output {
     const char *name, *left_over;
@@ -99,6 +100,23 @@ static enum sb_error stream_empty(struct sb_request *request, const void *in, vo
     return SB_OK;
 }
 
+/* plan.text_length bytes of data; a name of the most bytes that one may have. */
+static enum sb_error stream_events(struct sb_request *request, const void *in, void *out)
+{
+    char name[SB_SSE_NAME_MAX] = "";
+    struct sb_buf data;
+    (void)in, (void)out;
+    memset(name, 'n', sizeof name - 1);
+    sb_buf_init(&data, NULL, 100 * 1024);
+    for (size_t i = 0; i < plan.text_length; i++)
+        sb_buf_add_char(&data, 't');
+    plan.wrote = sb_request_write_ping(request) && sb_request_write_event(request, name, &data);
+    sb_buf_free(&data);
+    sb_request_explain(request, "why");
+    plan.wrote = plan.wrote && sb_request_write_error_event(request, SB_E_CONFLICT);
+    return plan.error;
+}
+
 /* Nothing of the stream's head fits. */
 static enum sb_error stream_without_room(struct sb_request *request, const void *in, void *out)
 {
@@ -148,6 +166,7 @@ static const struct sb_route routes[] = {
     {ROUTE("/stream-nothing", stream_nothing), STREAM},
     {ROUTE("/stream-without-room", stream_without_room), STREAM},
     {ROUTE("/stream-empty", stream_empty), STREAM},
+    {ROUTE("/stream-events", stream_events), .reply = SB_REPLY_STREAM, .content_type = "audio/x"},
     {ROUTE("/stream-late-header", stream_late_header), STREAM},
     {ROUTE("/stream-unread", stream), STREAM, .body = SB_BODY_STREAM},
     {.handler = NULL}};
@@ -403,6 +422,30 @@ Test(pipeline_reply, an_error_behind_the_first_piece_only_ends_the_stream_and_is
     cr_assert_str_eq(answer->body, "one two");
     cr_assert(call_file_has(&site, "log/switchboard.log",
                             "\"route\":\"/stream\",\"status\":503,\"code\":\"unavailable\""));
+}
+
+Test(pipeline_reply, events_go_out_framed_whatever_their_length_and_are_a_stream_of_events)
+{
+    static const char begins[] = ": ping\n\nevent: nnn",
+                      ends[] = "\n\nevent: error\ndata: {\"error\":{\"code\":\"conflict\","
+                               "\"message\":\"why\"},\"traceId\":\"";
+    plan.text_length = 70 * 1024;
+    const struct call_answer *answer = SEND(.target = "/api/test/stream-events");
+    cr_assert(plan.wrote);
+    cr_assert_str_eq(call_header(answer, "Content-Type"), "text/event-stream");
+    const char *data = strstr(answer->body, "\ndata: ttt"), *error = strstr(data, "\n\nevent: ");
+    cr_assert_eq(strncmp(answer->body, begins, sizeof begins - 1), 0);
+    cr_assert_eq(data - answer->body, (ptrdiff_t)sizeof begins - 1 - 3 + SB_SSE_NAME_MAX - 1);
+    cr_assert_eq(error - data, 7 + 70 * 1024);
+    cr_assert_eq(strncmp(error, ends, sizeof ends - 1), 0, "%s", error);
+}
+
+Test(pipeline_reply, an_event_whose_data_did_not_fit_is_not_sent)
+{
+    plan.text_length = 100 * 1024;
+    const struct call_answer *answer = SEND(.target = "/api/test/stream-events");
+    cr_assert_not(plan.wrote);
+    cr_assert_str_eq(answer->body, ": ping\n\n");
 }
 
 Test(pipeline_reply, a_header_behind_the_head_of_a_stream_is_refused)

@@ -83,6 +83,18 @@ Test(elevenlabs, a_refusal_names_the_variable_to_change)
     cr_expect_eq(cloud_heard.length, 0);
 }
 
+Test(elevenlabs, what_no_variable_mends_names_none)
+{
+    static const int statuses[] = {408, 429, 500, 503};
+    for (size_t i = 0; i < SB_COUNT(statuses); i++) {
+        cloud_tell(statuses[i], "application/json", "x-should-retry: false\r\n", "{}");
+        cr_expect_eq(speak(), SB_E_UPSTREAM_ERROR);
+        script_free(&cloud);
+    }
+    cr_expect_eq(cloud_logged("\"upstream.fetch\""), SB_COUNT(statuses));
+    cr_expect_eq(cloud_logged("\"variable\""), 0);
+}
+
 Test(elevenlabs, a_failure_before_the_first_byte_is_tried_again)
 {
     cloud_tell(503, "application/json", "retry-after-ms: 1\r\n", "{}");

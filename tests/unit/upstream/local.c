@@ -8,8 +8,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../support/base.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 static struct sb_arena *arena;
 static struct sb_config config;
@@ -94,6 +96,35 @@ static enum sb_error hear(const char *command, const char *pcm)
         error = run(task);
     close(fd);
     return error;
+}
+
+Test(local, a_program_that_cannot_be_started_is_logged)
+{
+    char dir[BASE_DIR_SIZE];
+    struct sb_voice_task *task = NULL;
+    struct sb_voice_recording recording = {.pcm_fd = file_of("words", 5)};
+    base_dir_make(dir);
+    sb_log_open(dir, "test", SB_LOG_DEBUG);
+    SB_LOG(SB_LOG_INFO, "begun", NULL); /* which opens the file */
+    config.stt_command = config.tts_command = "cat";
+    struct rlimit files;
+    int next = dup(STDIN_FILENO);
+    close(next);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+    struct rlimit full = {.rlim_cur = (rlim_t)next, .rlim_max = files.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &full), 0);
+    cr_expect_eq(sb_local_speaking.start(&voice, "hello", take, NULL, &task), SB_E_UNAVAILABLE);
+    cr_expect_eq(sb_local_hearing.start(&voice, &recording, take, NULL, &task), SB_E_UNAVAILABLE);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+    char *path = base_path(dir, "switchboard.log"), *log = base_file_read(path);
+    cr_expect_eq(base_count(log, "\"event\":\"program.failed\""), 2, "%s", log);
+    cr_expect_eq(base_count(log, "\"variable\":\"TTS_COMMAND\""), 1);
+    cr_expect_eq(base_count(log, "\"variable\":\"STT_COMMAND\""), 1);
+    sb_log_open(NULL, NULL, SB_LOG_INFO);
+    base_dir_remove(dir);
+    free(path);
+    free(log);
+    close(recording.pcm_fd);
 }
 
 Test(local, hearing_is_what_the_program_writes)

@@ -510,6 +510,21 @@ Test(openai_thinking, a_stream_that_has_said_its_end_may_be_cut_off)
     cr_expect_str_eq(cloud_heard.data, "We open");
 }
 
+Test(openai_thinking, a_stream_that_has_said_its_end_is_not_waited_for)
+{
+    cloud_config.voice_timeout_s = 3600; /* the suite's own is long before that */
+    cloud_break(SSE, DELTA("We open") DONE, SCRIPT_STUCK);
+    cr_expect_eq(think(), SB_OK);
+    cr_expect_str_eq(cloud_heard.data, "We open");
+}
+
+Test(openai_thinking, a_stream_that_ends_in_order_leaves_its_connection)
+{
+    cloud_tell(200, SSE, "", DELTA("We open") DONE);
+    cr_expect_eq(think(), SB_OK);
+    cr_expect_eq(cloud_logged("\"outcome\":\"ok\""), 1);
+}
+
 Test(openai_thinking, a_stream_that_keeps_coming_slowly_is_a_timeout)
 {
     cloud_config.voice_timeout_s = 1;

@@ -130,7 +130,7 @@ Test(receptionist, placeholders_are_filled_in)
                      "20:00, Friday 08:00 to 14:00, Saturday and Sunday closed.");
     cr_expect_str_eq(ask("can I talk to a person").text,
                      "Of course. You reach our staff at 555 0142.");
-    cr_expect_str_eq(ask("hello").text, sb_receptionist_greeting(example));
+    cr_expect_str_eq(ask("hello").text, "Hello, this is Harbour Dental. How can I help you?");
 }
 
 Test(receptionist, what_is_not_understood_says_so)
@@ -192,6 +192,7 @@ Test(receptionist, a_wrong_file_is_refused_with_the_line)
         {"\"language\": \"en\"", "\"language\": 7", "line 3: language must be a text"},
         {"\"08:00-14:00\"", "\"8-14\"", "line 12: hours.friday must be"},
         {"\"08:00-14:00\"", "\"08:00-25:00\"", "line 12: hours.friday must be"},
+        {"\"08:00-14:00\"", "\"08:00-24:01\"", "line 12: hours.friday must be"},
         {"\"sunday\": \"closed\"", "\"feiertag\": \"closed\"",
          "line 14: hours.feiertag is not known"},
         {"\"persona\"", "\"person\"", "line 5: person is not known here"},
