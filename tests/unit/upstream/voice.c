@@ -397,6 +397,32 @@ Test(voice, nothing_heard_is_no_speech)
     cr_expect_eq(hear(5000, &transcript), SB_E_NO_SPEECH);
 }
 
+static enum sb_error hear_nul(struct sb_voice *v, const struct sb_voice_recording *recording,
+                              sb_voice_sink *sink, void *context, struct sb_voice_task **task)
+{
+    (void)v;
+    (void)recording;
+    cr_expect(sink(context, "a\0b", 3));
+    new_fake(sink, context, task);
+    return SB_OK;
+}
+
+Test(voice, what_was_heard_is_text_or_the_engine_has_failed)
+{
+    static const struct sb_hearing nul = {"nul", hear_nul};
+    const struct sb_voice_recording recording = {.fd = -1, .pcm_fd = -1};
+    const char *transcript = "untouched";
+    script = "Gr\xc3/\xbc\xc3\x9f Gott";
+    cr_expect_eq(hear(5000, &transcript), SB_OK);
+    cr_expect_str_eq(transcript, "Gr\xc3\xbc\xc3\x9f Gott");
+    script = "when\xff do you open";
+    cr_expect_eq(hear(5000, &transcript), SB_E_UPSTREAM_ERROR);
+    script = "when do you open\xc3";
+    cr_expect_eq(hear(5000, &transcript), SB_E_UPSTREAM_ERROR);
+    cr_expect_eq(sb_voice_hear(&voice, &nul, &recording, 5000, &transcript), SB_E_UPSTREAM_ERROR);
+    cr_expect_str_eq(transcript, "Gr\xc3\xbc\xc3\x9f Gott");
+}
+
 Test(voice, hearing_that_fails_or_hangs_says_so)
 {
     const char *transcript = "untouched";
