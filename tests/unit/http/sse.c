@@ -58,6 +58,9 @@ Test(sse, comments_unknown_fields_ids_and_a_bom_are_no_events)
 {
     expect("\xef\xbb\xbf: hello\nid: 1\nretry: 5\nother: x\n\nevent: only\n\ndata: a\n\n",
            "[message|a]");
+    expect("\xef\xbb\xbf"
+           "data: a\n\n",
+           "[message|a]");
 }
 
 Test(sse, an_event_without_its_empty_line_never_happened)

@@ -197,7 +197,9 @@ Test(voice, a_reply_is_shown_and_spoken_clause_by_clause)
     cr_expect_str_eq(seen.data, "[0:<We open at nine.][0:>]{0:We open at nine.}"
                                 "[1:<And close at six, as][1:>]{1:And close at six, as always.}");
     cr_expect_eq(reply.clauses, 2);
+    cr_expect_geq(reply.first_delta_us, 0);
     cr_expect_geq(reply.first_audio_us, reply.first_delta_us);
+    cr_expect_geq(reply.thought_us, reply.first_delta_us);
     cr_expect_geq(reply.spoken_us, reply.thought_us);
 }
 
@@ -216,7 +218,6 @@ Test(voice, audio_plays_in_order_though_the_first_clause_ends_last)
 {
     struct sb_voice_reply reply;
     first_speaks_last = true;
-    script = "One. The second of three sentences. The third of three sentences.";
     script = "One. The second of the sentences./ The third of the sentences. ";
     cr_expect_eq(answer_for(5000, &listener, &reply), SB_OK);
     cr_expect_str_eq(seen.data, "[0:<One.][0:>]{0:One.}"
