@@ -125,10 +125,14 @@ test('equal chats at the same time are one request to the model', async () => {
 test('an error is shared, too, but not kept', async () => {
     openai.reset();
     const messages = fresh();
-    openai.fail('error', { times: 20 });
-    const refused = await ask(messages);
-    assert.equal(refused.status, 502);
-    assert.equal(refused.json().error.code, 'upstream_error');
+    openai.delaysMs = { chat: 400 };
+    openai.fail('error');
+    const all = await Promise.all([...Array(8)].map(() => ask(messages)));
+    assert.deepEqual(all.map((response) => [response.status, response.json().error.code]),
+                     Array(8).fill([502, 'upstream_error']));
+    // Three of a try. mod_fcgid gives each a process of its own, and no cache keeps an error.
+    const most = byServer({ lighttpd: 2 * 3, apache: 8 * 3, 'apache-proxy': 2 * 3, nginx: 2 * 3 });
+    assert.ok(asked() <= most, `${asked()} requests`);
     openai.reset();
     assert.equal((await ask(messages)).json().cached, false);
 });
@@ -148,6 +152,13 @@ test('as events the reply comes in pieces, then as a whole', async () => {
         assert.equal(whole, reply);
         assert.equal(traceId, response.header('x-trace-id'));
     }
+});
+
+test('a wait for the model is filled with comments where there are events', async () => {
+    openai.reset();
+    openai.delaysMs = { chat: 2500 };
+    const text = await (await stream(fresh(), person())).text();
+    assert.match(text, /^(: ping\n\n)+event: delta\n/);
 });
 
 test('an error before the first event is an ordinary answer, whatever Accept says', async () => {

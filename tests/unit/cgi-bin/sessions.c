@@ -258,6 +258,7 @@ Test(sessions_endpoint, a_cursor_of_another_make_is_refused)
                                    sb_cursor_make(site.memory, "sessions", "1s1"),
                                    sb_cursor_make(site.memory, "sessions", ".s1"),
                                    sb_cursor_make(site.memory, "sessions", "1."),
+                                   sb_cursor_make(site.memory, "sessions", "1./s1"),
                                    sb_cursor_make(site.memory, "sessions", "1.a b")};
     for (size_t i = 0; i < SB_COUNT(cursors); i++)
         expect_field(get(ada, sb_arena_printf(site.memory, "/api/sessions?cursor=%s", cursors[i])),
