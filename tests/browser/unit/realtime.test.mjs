@@ -115,6 +115,19 @@ test('no more often than is allowed', async () => {
     assert.equal(seen.stopped, 1);
 });
 
+test('nothing is asked before a wait is over', async () => {
+    let over;
+    const { session, seen } = arrange({ opens: (number) => number === 2,
+                                        options: { pause: () => new Promise((resolve) => { over = resolve; }) } });
+    const started = session.start();
+    for (let i = 0; i < 50; i++) await later();
+    assert.equal(seen.peers.length, 1);
+    over();
+    await started;
+    assert.equal(seen.peers.length, 2);
+    session.stop();
+});
+
 test('five times, if nothing else is said', async () => {
     const { session, seen } = arrange({ opens: () => false });
     await assert.rejects(session.start(), { code: 'connection_failed' });
