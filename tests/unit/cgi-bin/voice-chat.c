@@ -171,6 +171,7 @@ Test(voice_chat, a_recording_that_is_too_long_is_413_and_nobody_is_asked)
     sb_audio_wav_header(wav, SB_AUDIO_RATE_HZ, LONGEST);
     expect_error(say("audio/wav", "*/*", wav, SB_AUDIO_WAV_HEADER_SIZE + LONGEST), 503,
                  "misconfigured");
+    cr_expect(call_file_has(&site, "log/switchboard.log", "\"variable\":\"STT_COMMAND\""));
     cr_expect(nothing_left());
 }
 
