@@ -176,15 +176,13 @@ static bool audible(const char *text, size_t length)
 static bool give(struct sb_clause_cutter *cutter, size_t end)
 {
     char *text = cutter->text;
-    size_t from = 0, to = end, rest = end;
-    while (from < to && blank(text[from]))
-        from++;
-    while (to > from && blank(text[to - 1]))
+    size_t to = end, rest = end;
+    while (to > 0 && blank(text[to - 1]))
         to--;
     bool go_on = true;
-    if (to > from && (!cutter->any || audible(text + from, to - from))) {
+    if (to > 0 && (!cutter->any || audible(text, to))) {
         cutter->any = true;
-        go_on = cutter->clause(cutter->context, text + from, to - from);
+        go_on = cutter->clause(cutter->context, text, to);
     }
     while (rest < cutter->length && blank(text[rest]))
         rest++;

@@ -102,7 +102,6 @@ enum sb_error sb_multipart_init(struct sb_multipart *multipart, const char *cont
         memcpy(multipart->delimiter, "\r\n--", 4);
         memcpy(multipart->delimiter + 4, parameter.value, length);
     }
-    at += strspn(at, " \t");
     if (*at != '\0' || length == 0)
         return SB_E_INVALID_MULTIPART;
     multipart->delimiter_length = length + 4;
@@ -204,7 +203,6 @@ static enum sb_error take_header_byte(struct sb_multipart *multipart, char c)
         multipart->headers_length >= SB_MULTIPART_PART_HEADERS_MAX)
         return SB_E_INVALID_MULTIPART;
     multipart->headers[multipart->headers_length++] = c;
-    multipart->headers[multipart->headers_length] = '\0';
     size_t length = multipart->headers_length;
     const char *end = multipart->headers + length;
     if (length < 2 || end[-2] != '\r' || end[-1] != '\n')

@@ -52,7 +52,7 @@ struct sb_multipart {
     bool fresh;   /* the first two of them, CR LF, are not the content's: it has just begun */
     char line[2]; /* what followed the delimiter so far */
     size_t line_length, parts, headers_length;
-    char headers[SB_MULTIPART_PART_HEADERS_MAX + 1];
+    char headers[SB_MULTIPART_PART_HEADERS_MAX];
 };
 
 /* Begins to parse a body of the Content-Type content_type. SB_E_UNSUPPORTED_MEDIA_TYPE: it is no

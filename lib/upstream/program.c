@@ -55,14 +55,13 @@ static char *expand(struct sb_arena *arena, const char *word, size_t length,
     return sb_buf_ok(&out) ? out.data : NULL;
 }
 
-/* argv behind the limits; false: the command is none. */
+/* argv behind the limits; false: too many words, or one that cannot be made. */
 static bool parse(struct sb_arena *arena, const struct sb_program_command *program, char **argv)
 {
     const char *command = program->line;
     size_t words = 0;
     for (; limits[words][0] != '\0'; words++)
         argv[words] = limits[words];
-    const size_t before = words;
     for (command += strspn(command, " \t"); *command != '\0'; command += strspn(command, " \t")) {
         size_t length = strcspn(command, " \t");
         if (words == SB_PROGRAM_ARGUMENTS_MAX)
@@ -73,7 +72,7 @@ static bool parse(struct sb_arena *arena, const struct sb_program_command *progr
         command += length;
     }
     argv[words] = NULL;
-    return words > before;
+    return true;
 }
 
 bool sb_program_exists(const char *command)

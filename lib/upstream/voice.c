@@ -125,6 +125,15 @@ static const char *trim(struct sb_buf *text)
     return from;
 }
 
+/* UTF-8 without a NUL, as JSON and the database want it: a program may write anything. */
+static bool is_text(const struct sb_buf *text)
+{
+    size_t size = 1;
+    for (size_t at = 0; at < text->length && size > 0; at += size)
+        size = text->data[at] == '\0' ? 0 : sb_utf8_sequence(text->data + at, text->length - at);
+    return size > 0;
+}
+
 enum sb_error sb_voice_hear(struct sb_voice *voice, const struct sb_hearing *hearing,
                             const struct sb_voice_recording *recording, int64_t deadline_ms,
                             const char **transcript)
@@ -139,14 +148,17 @@ enum sb_error sb_voice_hear(struct sb_voice *voice, const struct sb_hearing *hea
     if (error == SB_OK)
         error = task->error;
     end_task(&task);
-    if (!sb_buf_ok(&text)) {
-        /* no recording that we take holds so many words */
-        SB_LOG(SB_LOG_ERROR, "voice.malformed", voice->trace_id,
-               SB_LOG_TEXT("reason", "the transcript is too long"));
+    const char *problem = NULL;
+    if (!sb_buf_ok(&text)) /* no recording that we take holds so many words */
+        problem = "the transcript is too long";
+    else if (error != SB_OK)
+        return error;
+    else if (!is_text(&text))
+        problem = "the transcript is no UTF-8 text";
+    if (problem != NULL) {
+        SB_LOG(SB_LOG_ERROR, "voice.malformed", voice->trace_id, SB_LOG_TEXT("reason", problem));
         return SB_E_UPSTREAM_ERROR;
     }
-    if (error != SB_OK)
-        return error;
     *transcript = trim(&text);
     return **transcript == '\0' ? SB_E_NO_SPEECH : SB_OK;
 }

@@ -104,7 +104,8 @@ SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_voice_step(struct sb_voice *voice,
                                                          struct sb_voice_task *const *tasks,
                                                          size_t count, int64_t deadline_us);
 
-/* Hears recording to its end. *transcript is in the arena, trimmed. SB_E_NO_SPEECH: it is empty. */
+/* Hears recording to its end. *transcript is in the arena, trimmed. SB_E_NO_SPEECH: it is empty;
+ * SB_E_UPSTREAM_ERROR: it is no UTF-8 text, or longer than SB_VOICE_REPLY_MAX. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_voice_hear(struct sb_voice *voice,
                                                          const struct sb_hearing *hearing,
                                                          const struct sb_voice_recording *recording,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { chmodSync } from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import test, { after } from 'node:test';
 import { exhaust } from './support/poll.mjs';
@@ -177,6 +178,53 @@ test('mail waits for a server that is down, longer each time, and is delivered l
         await up.close();
     });
 });
+
+/** A server that does as talk says with each connection. */
+async function startTalker(talk) {
+    const sockets = new Set();
+    const talker = net.createServer((socket) => {
+        sockets.add(socket.on('error', () => {}));
+        talk(socket);
+    });
+    await new Promise((resolve) => { talker.listen(0, '127.0.0.1', resolve); });
+    return { port: talker.address().port, close: () => new Promise((resolve) => {
+        sockets.forEach((socket) => socket.destroy());
+        talker.close(resolve);
+    }) };
+}
+
+/** Takes the mail, and hangs up in place of saying so. */
+async function startCutter() {
+    const cutter = await startSmtp({ credentials: trusted.issue('localhost'), account });
+    cutter.reply = () => cutter.server.connections.forEach((connection) => connection._socket.destroy());
+    return cutter;
+}
+
+const faults = {
+    'says nothing': [() => startTalker(() => {}), /[Tt]imeout/],
+    'hangs up at once': [() => startTalker((socket) => socket.destroy()), /./],
+    'speaks of something else': [() => startTalker((socket) => socket.end('<html>\r\n'.repeat(100))), /./],
+    'hangs up in the middle of a line': [() => startTalker((socket) => socket.end('220 mail.exam')), /./],
+    'hangs up behind the mail': [startCutter, /./],
+};
+for (const [what, [start, problem]] of Object.entries(faults))
+    test(`to a server that ${what} the mail is still to be sent, and is`, async () => {
+        const faulty = await start();
+        const id = await lead();
+        await under({ SMTP_PORT: faulty.port }, async () => {
+            const { status, stdout } = await send();
+            assert.deepEqual([status, stdout], [1, '0 mails sent, 1 failed\n']);
+            const mail = mailOf(id);
+            assert.deepEqual([mail.state, mail.attempts], ['queued', 1]);
+            assert.match(mail.problem, problem);
+            assert.equal(sql(`SELECT leased_until > 0 FROM outbox WHERE lead_id = '${id}'`), '0', 'it is nobody\'s');
+            server.configure({ SMTP_PORT: smtp.port });
+            server.run('outbox', 'retry', mail.id);
+            assert.equal((await send()).stdout, '1 mails sent, 0 failed\n');
+            assert.equal(mailOf(id).state, 'sent');
+        });
+        await faulty.close();
+    });
 
 test('what a server refuses is tried ten times, then it has failed; it can be tried again', async () => {
     smtp.reply = () => Object.assign(new Error('mailbox is full'), { responseCode: 452 });

@@ -171,4 +171,4 @@ test('in production nothing local is used unless it is asked for', async () => {
         event === 'misconfigured' && endpoint === 'voice-chat')).variable, 'VOICE_HEARING');
 });
 
-ends(server, production);
+ends(server, production, undecoding);

@@ -150,6 +150,12 @@ test('an answer of something else than Switchboard is told apart', async () => {
     await assert.rejects(board.json('/api/a', { retries: 0 }), { code: 'bad_answer', status: 502 });
 });
 
+for (const body of ['{}', 'null', '"no"', '{"error":null}', '{"error":{"code":7}}'])
+    test(`an error of another shape is a bad answer: ${body}`, async () => {
+        const { board } = client(() => new Response(body, { status: 400 }), { getToken: () => 'opaque' });
+        await assert.rejects(board.json('/api/a'), { name: 'SwitchboardError', code: 'bad_answer', status: 400 });
+    });
+
 test('a success that is no JSON is a bad answer', async () => {
     const { board } = client(() => new Response('<html>', { status: 200 }), { getToken: () => 'opaque' });
     await assert.rejects(board.json('/api/a'), { code: 'bad_answer', status: 200 });

@@ -74,6 +74,7 @@ const events = ({ telemetry }) => telemetry.map(({ event, restarts }) => `${even
 
 test('a session asks for a secret, posts its offer to the API and takes the answer', async () => {
     const { session, seen } = arrange({ options: { voice: 'marin' } });
+    const began = performance.now();
     await session.start();
     assert.deepEqual(seen.asked, [['/api/realtime/token', { voice: 'marin' }]]);
     assert.deepEqual(seen.posted, [['https://api.example.com/calls', 'offer 1', 'Bearer ek_1']]);
@@ -81,6 +82,7 @@ test('a session asks for a secret, posts its offer to the API and takes the answ
     assert.equal(session.send({ type: 'response.create' }), true);
     assert.deepEqual(seen.peers[0].channel.sent, ['{"type":"response.create"}']);
     assert.ok(seen.telemetry[0].connectMs >= seen.telemetry[0].tokenMs);
+    assert.ok(seen.telemetry[0].connectMs <= performance.now() - began);
     session.stop();
     assert.equal(session.send({}), false);
     assert.deepEqual([seen.peers[0].closed, seen.stopped, seen.ends], [true, 1, [null]]);
@@ -113,11 +115,31 @@ test('no more often than is allowed', async () => {
     assert.equal(seen.stopped, 1);
 });
 
+test('nothing is asked before a wait is over', async () => {
+    let over;
+    const { session, seen } = arrange({ opens: (number) => number === 2,
+                                        options: { pause: () => new Promise((resolve) => { over = resolve; }) } });
+    const started = session.start();
+    for (let i = 0; i < 50; i++) await later();
+    assert.equal(seen.peers.length, 1);
+    over();
+    await started;
+    assert.equal(seen.peers.length, 2);
+    session.stop();
+});
+
+test('five times, if nothing else is said', async () => {
+    const { session, seen } = arrange({ opens: () => false });
+    await assert.rejects(session.start(), { code: 'connection_failed' });
+    assert.equal(seen.peers.length, 6);
+});
+
 test('a connection that breaks while it is open is made again, and counts', async () => {
     const { session, seen } = arrange({ options: { maxRestarts: 1 } });
     await session.start();
     seen.peers[0].fail();
     seen.peers[0].channel.onclose(); // of the same connection: it is lost once
+    assert.equal(seen.peers[0].closed, true, 'at once, and not when the next one is made');
     for (let i = 0; i < 50 && seen.peers.length < 2; i++) await later();
     for (let i = 0; i < 50 && seen.telemetry.length < 3; i++) await later();
     assert.deepEqual(events(seen), ['connected 0', 'restart 1', 'connected 1']);

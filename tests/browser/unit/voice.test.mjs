@@ -181,10 +181,10 @@ test('a player has finished when the last clause has been heard', async () => {
 test('reset stops what plays, and what is still being decoded never starts', async () => {
     const context = audio();
     const player = new Player();
-    player.add(piece(0, 'a'));
+    player.add(piece(0, 'aaaa'));
     player.add(piece(1, 'b'));
     await settle();
-    context.decodes.find(({ bytes }) => bytes === 'a').ready();
+    context.decodes.find(({ bytes }) => bytes === 'aaaa').ready();
     await settle();
     const finished = player.finished();
     player.reset();
@@ -194,4 +194,9 @@ test('reset stops what plays, and what is still being decoded never starts', asy
     assert.equal(context.sources.length, 1);
     assert.equal(context.sources[0].stopped, true);
     assert.deepEqual([player.speaking, player.played], [false, 0]);
+    player.add(piece(0, 'c'));
+    await settle();
+    context.decodes.find(({ bytes }) => bytes === 'c').ready();
+    await settle();
+    assert.ok(context.sources[1].at < 10.1, 'the next turn waits for nothing that was still to come');
 });

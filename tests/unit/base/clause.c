@@ -80,6 +80,20 @@ Test(clause, lines_end_a_clause_and_list_numbers_do_not)
            "1. Call us today|2. Come by tomorrow morning at nine|That is all.|");
 }
 
+Test(clause, any_blanks_between_clauses_are_left_out)
+{
+    expect("  Yes.  We are open until six today.\n\n \tBye now, all of you.  ",
+           "Yes.|We are open until six today.|Bye now, all of you.|");
+}
+
+Test(clause, a_number_within_a_line_may_end_its_sentence)
+{
+    expect("We are at number 12. Come in through the yard.",
+           "We are at number 12.|Come in through the yard.|");
+    expect("Good morning.\nSo:\n1. Call us tomorrow at nine.",
+           "Good morning.|So:\n1. Call us tomorrow at nine.|");
+}
+
 Test(clause, an_ellipsis_and_wide_stops_end_a_sentence)
 {
     expect("Wait\xe2\x80\xa6 it is here.", "Wait\xe2\x80\xa6|it is here.|");

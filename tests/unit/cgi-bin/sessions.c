@@ -124,7 +124,9 @@ Test(sessions_off, nothing_is_added_but_what_is_there_is_read_and_deleted)
 {
     call_write(&site, make_s1, site.memory);
     expect_error(create(ada, "{\"kind\":\"chat\",\"id\":\"s2\"}"), 403, "forbidden");
-    expect_error(put(ada, "{\"id\":\"i\",\"role\":\"user\",\"text\":\"hi\"}"), 403, "forbidden");
+    const struct call_answer *answer = put(ada, "{\"id\":\"i\",\"role\":\"user\",\"text\":\"hi\"}");
+    expect_error(answer, 403, "forbidden");
+    cr_expect_str_eq(call_text(answer, "error.message"), "This site keeps no conversations.");
     cr_expect_eq(call_count(&site, "SELECT count(*) FROM transcript_items"), 0);
     cr_expect_str_eq(ids(get(ada, "/api/sessions"), "sessions"), "s1");
     cr_expect_eq(drop(ada, "/api/sessions/s1")->status, 200);
@@ -230,6 +232,25 @@ Test(sessions_endpoint, the_cursors_lead_through_all_sessions_once)
     cr_assert_eq(strlen(seen), strlen(" s6 s5 s4 s3 s2 s1 s0"));
 }
 
+static enum sb_error at_once(struct sb_db_conn *tx, void *context)
+{
+    (void)context;
+    return sb_db_exec(tx, "UPDATE sessions SET created_at = 7", NULL, 0, NULL);
+}
+
+Test(sessions_endpoint, a_cursor_goes_on_among_sessions_of_one_time)
+{
+    for (int i = 0; i < 4; i++)
+        created(ada, sb_arena_printf(site.memory, "s%d", i));
+    call_write(&site, at_once, NULL);
+    const struct call_answer *answer = get(ada, "/api/sessions?limit=2");
+    const char *first = ids(answer, "sessions"), *next = call_text(answer, "nextCursor");
+    const char *second =
+        ids(get(ada, sb_arena_printf(site.memory, "/api/sessions?limit=2&cursor=%s", next)),
+            "sessions");
+    cr_expect_str_eq(sb_arena_printf(site.memory, "%s %s", first, second), "s3 s2 s1 s0");
+}
+
 Test(sessions_endpoint, a_cursor_of_another_make_is_refused)
 {
     const char *const cursors[] = {"x",
@@ -237,6 +258,7 @@ Test(sessions_endpoint, a_cursor_of_another_make_is_refused)
                                    sb_cursor_make(site.memory, "sessions", "1s1"),
                                    sb_cursor_make(site.memory, "sessions", ".s1"),
                                    sb_cursor_make(site.memory, "sessions", "1."),
+                                   sb_cursor_make(site.memory, "sessions", "1./s1"),
                                    sb_cursor_make(site.memory, "sessions", "1.a b")};
     for (size_t i = 0; i < SB_COUNT(cursors); i++)
         expect_field(get(ada, sb_arena_printf(site.memory, "/api/sessions?cursor=%s", cursors[i])),

@@ -78,6 +78,9 @@ Test(voice_chat, a_typed_turn_is_answered_and_spoken)
     cr_expect(json_is_null(call_json(answer, "transcript")));
     cr_expect_eq(strncmp(call_text(answer, "audio"), "UklGR", 5), 0, "RIFF");
     cr_expect_geq(call_number(answer, "timings.ttfaMs"), 0);
+    cr_expect_eq(call_count(&site, "SELECT turns FROM usage"), 1);
+    cr_expect_eq(call_count(&site, "SELECT tokens FROM usage"), 0, "of a model alone");
+    cr_expect_eq(call_count(&site, "SELECT count(*) FROM reservations"), 0);
     cr_expect_not_null(strstr(call_header(answer, "Server-Timing"), "tts;dur="));
 }
 
@@ -170,6 +173,7 @@ Test(voice_chat, a_recording_that_is_too_long_is_413_and_nobody_is_asked)
     sb_audio_wav_header(wav, SB_AUDIO_RATE_HZ, LONGEST);
     expect_error(say("audio/wav", "*/*", wav, SB_AUDIO_WAV_HEADER_SIZE + LONGEST), 503,
                  "misconfigured");
+    cr_expect(call_file_has(&site, "log/switchboard.log", "\"variable\":\"STT_COMMAND\""));
     cr_expect(nothing_left());
 }
 

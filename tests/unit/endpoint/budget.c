@@ -14,7 +14,7 @@
 struct input {
     int64_t turns, seconds, tokens, least;
     const char *id;
-    bool settle;
+    bool settle, pay, refund;
 };
 
 struct output {
@@ -27,13 +27,24 @@ static const struct sb_field input_fields[] = {SB_INT(struct input, turns, "turn
                                                SB_INT(struct input, least, "least", 0, 1000, 0),
                                                SB_ID(struct input, id, "id", 0),
                                                SB_BOOL(struct input, settle, "settle", 0),
+                                               SB_BOOL(struct input, pay, "pay", 0),
+                                               SB_BOOL(struct input, refund, "refund", 0),
                                                SB_FIELDS_END};
 
 static const struct sb_field output_fields[] = {
     SB_ID(struct output, id, "id", SB_REQUIRED),
     SB_INT(struct output, seconds, "seconds", 0, 1000, SB_REQUIRED), SB_FIELDS_END};
 
-/* Reserves what the query says, and settles for half of it. */
+static enum sb_error pay(struct sb_request *request, const struct input *input)
+{
+    struct sb_budget_payment payment = {.spend = {input->turns, input->seconds, input->tokens}};
+    enum sb_error error = sb_request_pay(request, &payment);
+    if (error == SB_OK && input->refund)
+        sb_request_refund(request, &payment);
+    return error;
+}
+
+/* Reserves what the query says, and settles for half of it; or pays it. */
 static enum sb_error spend(struct sb_request *request, const void *in, void *out)
 {
     const struct input *input = in;
@@ -43,6 +54,9 @@ static enum sb_error spend(struct sb_request *request, const void *in, void *out
                                       .timeout_ms = 60000,
                                       .id = input->id};
     const struct sb_spend real = {input->turns / 2, input->seconds / 2, input->tokens / 2};
+    *(struct output *)out = (struct output){.id = "none"};
+    if (input->pay)
+        return pay(request, input);
     enum sb_error error = sb_request_reserve(request, &ask, &hold);
     if (error == SB_OK && input->settle)
         error = sb_request_settle(request, &hold, &real);
@@ -179,6 +193,38 @@ Test(budget, a_settled_call_leaves_what_it_did_not_use)
     cr_assert_eq(get(ada, "turns=6")->status, 429);
     cr_assert_eq(get(ada, "turns=5")->status, 200);
     cr_assert_eq(call_count(&site, "SELECT turns FROM usage WHERE owner = 'user:ada'"), 5);
+    cr_assert_not(call_file_has(&site, "log/switchboard.log", "\"budget.unsettled\""));
+}
+
+Test(budget, what_is_paid_is_spent_at_once)
+{
+    const char *ada = call_token(&site, "ada");
+    cr_assert_eq(get(ada, "pay=true&turns=10&seconds=7&tokens=9")->status, 200);
+    cr_assert_eq(call_count(&site, "SELECT turns * 10000 + seconds * 100 + tokens FROM usage"
+                                   " WHERE owner = 'user:ada'"),
+                 100709);
+    cr_assert_eq(get(ada, "pay=true&turns=1")->status, 429);
+}
+
+static enum sb_error forbid_refunds(struct sb_db_conn *tx, void *context)
+{
+    (void)context;
+    return sb_db_exec(tx,
+                      "CREATE TRIGGER refunds BEFORE UPDATE ON usage WHEN new.turns < old.turns "
+                      "BEGIN SELECT RAISE(ABORT, 'not now'); END",
+                      SB_DB_NO_VALUES, NULL);
+}
+
+Test(budget, a_refund_gives_back_what_was_paid_or_is_logged)
+{
+    const char *ada = call_token(&site, "ada");
+    cr_assert_eq(get(ada, "pay=true&refund=true&turns=10")->status, 200);
+    cr_assert_eq(call_count(&site, "SELECT sum(turns) FROM usage"), 0);
+    cr_assert_not(call_file_has(&site, "log/switchboard.log", "\"budget.not_refunded\""));
+    call_write(&site, forbid_refunds, NULL);
+    cr_assert_eq(get(ada, "pay=true&refund=true&turns=10")->status, 200);
+    cr_assert_eq(call_count(&site, "SELECT turns FROM usage WHERE owner = 'user:ada'"), 10);
+    cr_assert(call_file_has(&site, "log/switchboard.log", "\"budget.not_refunded\""));
 }
 
 Test(budget, a_visitor_has_the_budget_of_visitors)

@@ -411,6 +411,8 @@ Test(voice_output, events_tell_samples_as_a_wav_file_of_each_clause)
         cr_expect(json_is_true(json_object_get(event(answer, "audio", i), "last")));
     }
     cr_expect_null(event(answer, "audio", 2));
+    cr_expect_not_null(
+        json_object_get(json_object_get(event(answer, "done", 0), "timings"), "ttfaMs"));
 }
 
 static enum sb_error clause_of_much(void)

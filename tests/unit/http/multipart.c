@@ -185,10 +185,21 @@ Test(multipart, a_boundary_must_be_one_and_good)
         "multipart/form-data; boundary=\"X\\\"\"",
         "multipart/form-data; boundary=\"X \"",
         "multipart/form-data; boundary=XX junk",
+        "multipart/form-data; junk; boundary=XX",
         "multipart/form-data; boundary="
         "12345678901234567890123456789012345678901234567890123456789012345678901"};
-    for (size_t i = 0; i < SB_COUNT(types); i++)
-        expect_as(types[i], "x", SB_E_INVALID_MULTIPART, NULL);
+    const struct sb_multipart_handler handler = {begin, data, end, NULL};
+    struct sb_multipart multipart;
+    for (size_t i = 0; i < SB_COUNT(types); i++) /* the body would be refused all the same */
+        cr_expect_eq(sb_multipart_init(&multipart, types[i], &handler), SB_E_INVALID_MULTIPART,
+                     "%s", types[i]);
+}
+
+Test(multipart, blanks_behind_a_boundary_are_none_of_it)
+{
+    expect_as("multipart/form-data ; boundary=XX \t",
+              "--XX\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--XX--", SB_OK,
+              "{a|-|-}1;");
 }
 
 Test(multipart, a_quoted_boundary_of_70_characters_is_taken)

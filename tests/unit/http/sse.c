@@ -58,6 +58,9 @@ Test(sse, comments_unknown_fields_ids_and_a_bom_are_no_events)
 {
     expect("\xef\xbb\xbf: hello\nid: 1\nretry: 5\nother: x\n\nevent: only\n\ndata: a\n\n",
            "[message|a]");
+    expect("\xef\xbb\xbf"
+           "data: a\n\n",
+           "[message|a]");
 }
 
 Test(sse, an_event_without_its_empty_line_never_happened)
@@ -127,7 +130,10 @@ Test(sse, what_is_written_is_read_back)
         sb_buf_add_format(&wanted, "[turn|%s][message|%s]", back[i], back[i]);
         cr_expect(read_in_steps(out.data, out.length, 100, &seen));
         cr_expect_str_eq(seen.text.data, wanted.data);
-        cr_expect_not_null(strstr(out.data, "id: 7\n"));
+        cr_expect_eq(strncmp(out.data, ": ping\n\n", 8), 0, "a comment, for who is silent");
+        const char *id = strstr(out.data, "id: 7\n");
+        cr_expect_not_null(id);
+        cr_expect_null(strstr(id + 1, "id: "), "0 is none");
         sb_buf_free(&out);
         sb_buf_free(&wanted);
         sb_buf_free(&seen.text);

@@ -142,6 +142,13 @@ Test(budgets, a_limit_of_0_is_none)
                  SB_OK);
 }
 
+Test(budgets, a_limit_of_1_is_one)
+{
+    struct reserve work = {.limit = {1, 0, 0}};
+    cr_assert_eq(reserve_at("a", "user:ada", SPEND(1, 0, 0), now_ms, &work), SB_OK);
+    cr_assert_eq(reserve_at("b", "user:ada", SPEND(1, 0, 0), now_ms, &work), SB_E_BUDGET_EXCEEDED);
+}
+
 Test(budgets, an_absurd_demand_is_refused_not_wrapped)
 {
     cr_assert_eq(reserve("a", SPEND(1, 0, 0)), SB_OK);

@@ -87,6 +87,7 @@ Test(leads, a_new_lead_is_new)
     cr_assert_eq(lead.version, 1);
     cr_assert_eq(lead.updated_at_ms, NOW_MS);
     cr_assert_eq(sb_leads_find(store.reader, store.arena, "l2", &lead), SB_E_NOT_FOUND);
+    cr_assert_str_eq(lead.id, "l1", "left as it was");
 }
 
 Test(leads, a_change_has_an_event_for_each_thing_that_is_different)

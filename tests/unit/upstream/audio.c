@@ -78,6 +78,7 @@ Test(audio, a_tone_is_something_and_silence_is_nothing)
     cr_expect_not(speaks(0, 1000, 0, 0));
     cr_expect_not(speaks(0, 1000, 100, 0), "noise of a room");
     cr_expect_not(speaks(0, 1000, 0, 8000), "an offset is no sound");
+    cr_expect(speaks(900, 60, 3000, 0), "three frames of 20 ms");
     cr_expect_not(speaks(900, 40, 3000, 0), "a click");
 }
 
@@ -134,7 +135,9 @@ Test(audio, a_wav_header_is_read_back_at_every_split_point)
     sb_audio_wav_header(file, 8000, 8);
     memcpy(file + SB_AUDIO_WAV_HEADER_SIZE, "abcdefgh", 8);
     expect_samples(file, sizeof file, "abcdefgh");
+    static const char format[] = "\x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0";
     cr_expect_eq(memcmp(file + 4, "\x2c\0\0\0", 4), 0);
+    cr_expect_eq(memcmp(file + 16, format, sizeof format - 1), 0, "16000 bytes a second");
 }
 
 Test(audio, an_open_ended_header_claims_all_there_can_be)

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 static struct sb_arena *arena;
 
 static void set_up(void)
@@ -123,6 +125,17 @@ Test(flights, a_place_is_kept_until_the_last_has_read)
     cr_assert_eq(sb_flight_wait(two, 0, arena, &error, &text), SB_FLIGHT_LANDED);
     cr_assert_str_eq(text, "kept");
     lead("more");
+}
+
+Test(flights, who_waits_sleeps_until_its_time_is_over)
+{
+    enum sb_error error;
+    const char *text;
+    lead("a");
+    struct sb_flight *two = follow("a");
+    int64_t began_us = sb_clock_mono_us();
+    cr_assert_eq(sb_flight_wait(two, 30, arena, &error, &text), SB_FLIGHT_FLYING);
+    cr_assert_geq(sb_clock_mono_us() - began_us, 30000);
 }
 
 Test(flights, a_key_that_is_too_long_flies_alone)

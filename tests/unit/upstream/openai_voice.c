@@ -675,6 +675,14 @@ Test(openai_speaking, sound_that_stops_coming_is_a_timeout)
     cr_expect_eq(speak(), SB_E_UPSTREAM_TIMEOUT);
 }
 
+Test(openai_speaking, sound_of_minutes_is_taken)
+{
+    const size_t most = 8 * 1024 * 1024;
+    cloud_tell(200, "audio/mpeg", "", long_text(most));
+    cr_expect_eq(speak(), SB_OK);
+    cr_expect_eq(cloud_heard.length, most);
+}
+
 Test(openai_speaking, sound_over_the_cap_is_an_upstream_error)
 {
     const size_t over = 8 * 1024 * 1024 + 1;

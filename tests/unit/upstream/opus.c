@@ -279,18 +279,28 @@ Test(opus, what_no_browser_writes_is_left_to_others)
     expect_nothing(&webm, "no packet");
 }
 
-Test(opus, a_full_disk_is_no_fault_of_the_recording)
+static void expect_full_disk(int packets, int64_t disk_size)
 {
     struct rlimit limit;
     begin();
-    add_tone(1, 50, 8000, 0);
+    add_tone(1, packets, 8000, 0);
     cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
     int fd = file_with(file.data, file.length);
-    limit.rlim_cur = 10000;
+    limit.rlim_cur = (rlim_t)disk_size;
     signal(SIGXFSZ, SIG_IGN);
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     recording.fd = fd;
     cr_expect_eq(sb_opus_decode(&recording, &webm), SB_E_UNAVAILABLE);
-    cr_expect_eq(recording.pcm_length, 10000);
+    cr_expect_eq(recording.pcm_length, disk_size);
     close(fd);
+}
+
+Test(opus, a_full_disk_is_no_fault_of_the_recording)
+{
+    expect_full_disk(50, 10000);
+}
+
+Test(opus, a_disk_that_is_full_at_the_end_is_none_either)
+{
+    expect_full_disk(10, 5000);
 }

@@ -133,31 +133,6 @@ Test(receptionist, placeholders_are_filled_in)
     cr_expect_str_eq(ask("hello").text, "Hello, this is Harbour Dental. How can I help you?");
 }
 
-Test(receptionist, what_is_not_understood_says_so)
-{
-    struct sb_receptionist_answer answer = ask("what is the capital of France");
-    cr_expect_null(answer.intent);
-    cr_expect_not_null(strstr(answer.text, "did not understand"));
-}
-
-Test(receptionist, the_prompt_holds_persona_language_hours_facts_and_answers)
-{
-    const char *prompt = sb_receptionist_prompt(example, arena);
-    cr_assert_not_null(prompt);
-    static const char *const parts[] = {"receptionist of Harbour Dental",
-                                        "Friday 08:00 to 14:00",
-                                        "- There is free parking",
-                                        "60 dollars",
-                                        "555 0142",
-                                        "Speak the language \"en\""};
-    for (size_t i = 0; i < SB_COUNT(parts); i++)
-        cr_expect_not_null(strstr(prompt, parts[i]), "%s", parts[i]);
-    cr_expect_null(strchr(prompt, '{'));
-}
-
-/* --- A file that is wrong -----------------------------------------------------------------------
- */
-
 static char *slurp(const char *path)
 {
     static char text[65536];
@@ -182,6 +157,43 @@ static struct sb_receptionist *load_with(const char *from, const char *to)
     unlink(path);
     return loaded;
 }
+
+Test(receptionist, days_of_the_same_hours_are_told_together_wherever_in_the_week)
+{
+    struct sb_receptionist *loaded =
+        load_with("\"monday\": \"08:00-18:00\"", "\"monday\": \"closed\"");
+    const char *prompt = sb_receptionist_prompt(loaded, arena);
+    cr_expect_not_null(
+        strstr(prompt, "Monday closed, Tuesday and Wednesday 08:00 to 18:00, Thursday"), "%s",
+        prompt);
+    sb_receptionist_free(loaded);
+}
+
+Test(receptionist, what_is_not_understood_says_so)
+{
+    struct sb_receptionist_answer answer = ask("what is the capital of France");
+    cr_expect_null(answer.intent);
+    cr_expect_not_null(strstr(answer.text, "did not understand"));
+}
+
+Test(receptionist, the_prompt_holds_persona_language_hours_facts_and_answers)
+{
+    const char *prompt = sb_receptionist_prompt(example, arena);
+    cr_assert_not_null(prompt);
+    static const char *const parts[] = {"receptionist of Harbour Dental",
+                                        "Friday 08:00 to 14:00",
+                                        "- There is free parking",
+                                        "60 dollars",
+                                        "555 0142",
+                                        "Yes, there is free parking",
+                                        "Speak the language \"en\""};
+    for (size_t i = 0; i < SB_COUNT(parts); i++)
+        cr_expect_not_null(strstr(prompt, parts[i]), "%s", parts[i]);
+    cr_expect_null(strchr(prompt, '{'));
+}
+
+/* --- A file that is wrong -----------------------------------------------------------------------
+ */
 
 Test(receptionist, a_wrong_file_is_refused_with_the_line)
 {
@@ -255,6 +267,11 @@ Test(receptionist, what_grows_too_long_by_its_placeholders_is_refused_when_it_is
     sb_receptionist_free(loaded);
     cr_expect_null(load_small(contact, "", FOUR "{contact}", "What?"));
     cr_expect_eq(strncmp(problem, "tea: ", 5), 0, "%s", problem);
+    cr_expect_null(load_small(contact, "",
+                              "Yes\"},{\"name\":\"cup\",\"phrases\":[\"cup\"],"
+                              "\"answer\":\"" FOUR "{contact}",
+                              "What?"));
+    cr_expect_eq(strncmp(problem, "cup: ", 5), 0, "%s", problem);
     cr_expect_null(load_small(contact, "", "Yes", FOUR "{contact}"));
     cr_expect_eq(strncmp(problem, "not_understood: ", 16), 0, "%s", problem);
 }

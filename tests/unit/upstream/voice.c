@@ -197,7 +197,9 @@ Test(voice, a_reply_is_shown_and_spoken_clause_by_clause)
     cr_expect_str_eq(seen.data, "[0:<We open at nine.][0:>]{0:We open at nine.}"
                                 "[1:<And close at six, as][1:>]{1:And close at six, as always.}");
     cr_expect_eq(reply.clauses, 2);
+    cr_expect_geq(reply.first_delta_us, 0);
     cr_expect_geq(reply.first_audio_us, reply.first_delta_us);
+    cr_expect_geq(reply.thought_us, reply.first_delta_us);
     cr_expect_geq(reply.spoken_us, reply.thought_us);
 }
 
@@ -216,7 +218,6 @@ Test(voice, audio_plays_in_order_though_the_first_clause_ends_last)
 {
     struct sb_voice_reply reply;
     first_speaks_last = true;
-    script = "One. The second of three sentences. The third of three sentences.";
     script = "One. The second of the sentences./ The third of the sentences. ";
     cr_expect_eq(answer_for(5000, &listener, &reply), SB_OK);
     cr_expect_str_eq(seen.data, "[0:<One.][0:>]{0:One.}"
@@ -395,6 +396,32 @@ Test(voice, nothing_heard_is_no_speech)
     script = " \n/";
     hear(5000, &transcript);
     cr_expect_eq(hear(5000, &transcript), SB_E_NO_SPEECH);
+}
+
+static enum sb_error hear_nul(struct sb_voice *v, const struct sb_voice_recording *recording,
+                              sb_voice_sink *sink, void *context, struct sb_voice_task **task)
+{
+    (void)v;
+    (void)recording;
+    cr_expect(sink(context, "a\0b", 3));
+    new_fake(sink, context, task);
+    return SB_OK;
+}
+
+Test(voice, what_was_heard_is_text_or_the_engine_has_failed)
+{
+    static const struct sb_hearing nul = {"nul", hear_nul};
+    const struct sb_voice_recording recording = {.fd = -1, .pcm_fd = -1};
+    const char *transcript = "untouched";
+    script = "Gr\xc3/\xbc\xc3\x9f Gott";
+    cr_expect_eq(hear(5000, &transcript), SB_OK);
+    cr_expect_str_eq(transcript, "Gr\xc3\xbc\xc3\x9f Gott");
+    script = "when\xff do you open";
+    cr_expect_eq(hear(5000, &transcript), SB_E_UPSTREAM_ERROR);
+    script = "when do you open\xc3";
+    cr_expect_eq(hear(5000, &transcript), SB_E_UPSTREAM_ERROR);
+    cr_expect_eq(sb_voice_hear(&voice, &nul, &recording, 5000, &transcript), SB_E_UPSTREAM_ERROR);
+    cr_expect_str_eq(transcript, "Gr\xc3\xbc\xc3\x9f Gott");
 }
 
 Test(voice, hearing_that_fails_or_hangs_says_so)
