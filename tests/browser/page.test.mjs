@@ -143,6 +143,11 @@ describe('the page', { concurrency: 4 }, () => {
         const kept = (id) => sql(server, `SELECT count(*) FROM transcript_items i JOIN sessions s
             ON s.key = i.session WHERE s.kind = 'voice' AND s.id = '${id}'`);
         assert.deepEqual([kept(ids[1]), kept(ids[2])], ['4', '2']);
+        const read = await page.evaluate(async (id) => {
+            const { Switchboard } = await import('/switchboard.js');
+            return (await new Switchboard().json(`/api/sessions/${id}/transcript`)).items.map(({ role }) => role);
+        }, ids[2]);
+        assert.deepEqual(read, ['user', 'assistant'], 'the visitor reads what it said');
         await close(page);
     });
 
@@ -282,6 +287,16 @@ describe('the page', { concurrency: 4 }, () => {
         assert.ok(await page.locator('#timings').isHidden());
         await picture(page, 'failed');
         await close(page, ['Failed to load resource: the server responded with a status of 502 (Bad Gateway)']);
+    });
+
+    test('what is too long is called so, also by a proxy that answers with a page of its own', async () => {
+        const page = await open(browser, server.base);
+        await page.route('**/api/voice-chat', (route) => route.fulfill({ status: 413, contentType: 'text/html',
+                                                                         body: '<html>413' }));
+        await page.locator('#question').fill('When do you open?');
+        await page.keyboard.press('Enter');
+        assert.equal(await error(page), 'That was too long. Please ask a shorter question.');
+        await close(page, ['Failed to load resource: the server responded with a status of 413 (Payload Too Large)']);
     });
 
     for (const [code, retryAfter, message] of [
