@@ -225,9 +225,16 @@ Test(access, a_visitor_from_another_origin_is_refused)
         SEND(.target = "/api/test/visitor", .token = visitor("visitor_1"),
              .params = CALL_PARAMS("HTTP_ORIGIN=https://other.example"));
     expect_error(answer, 401, "unauthenticated");
-    expect_error(SEND(.target = "/api/test/visitor", .token = visitor("visitor_1")), 401,
+    cr_assert_eq(seen.calls, 0);
+}
+
+Test(access, a_visitor_that_names_no_origin_may_read_and_no_more)
+{
+    expect_error(SEND(.target = "/api/test/once", .token = visitor("visitor_1"), .body = "{}"), 401,
                  "unauthenticated");
     cr_assert_eq(seen.calls, 0);
+    cr_assert_eq(SEND(.target = "/api/test/visitor", .token = visitor("visitor_1"))->status, 200);
+    cr_assert_eq(seen.calls, 1);
 }
 
 Test(access, whoever_may_come_without_a_token_may_not_with_a_bad_one)
