@@ -1,6 +1,6 @@
 // The browser's side of Switchboard's API: tokens, errors, events, voice turns, realtime sessions.
 // ES modules without dependencies; docs/CLIENT.md shows how it is used.
-import { SwitchboardError, backoffMs, mayPass, pause } from './switchboard/error.js';
+import { SwitchboardError, after, backoffMs, mayPass, mayPassSoon, pause, within } from './switchboard/error.js';
 import { RealtimeSession } from './switchboard/realtime.js';
 import { SseParser, readEvents } from './switchboard/sse.js';
 import { TokenKeeper, isFresh } from './switchboard/token.js';
@@ -31,9 +31,9 @@ export { Player, Recorder, newSessionId, pickMimeType } from './switchboard/voic
  * @property {Record<string, string>} [headers]
  * @property {string} [accept]
  * @property {AbortSignal} [signal] rejects with its reason
- * @property {number} [timeoutMs] until the head of the answer, 30,000
- * @property {number} [retries] tries after a failure that may pass (network, timeout, 429, 502, 503,
- *           504): 2 for GET and for requests with an Idempotency-Key, else 0
+ * @property {number} [timeoutMs] of a try: for the token, and until the head of the answer, 30,000
+ * @property {number} [retries] tries after a failure that may pass soon (network, timeout, 429, 502, 503,
+ *           504, with no Retry-After over 30 s): 2 for GET and with an Idempotency-Key, else 0
  * @property {boolean} [anonymous] without a token
  */
 
@@ -45,7 +45,16 @@ function sessionStore() {
     }
 }
 
+const TIMEOUT_MS = 30000;
+
+/** @param {unknown} body */
 const isPlain = (body) => Object.getPrototypeOf(Object(body)) === Object.prototype;
+
+/** @param {Record<string, string>} [headers] */
+const isIdempotent = (headers = {}) =>
+    Object.keys(headers).some((name) => name.toLowerCase() === 'idempotency-key');
+
+const timedOut = () => new SwitchboardError({ code: 'timeout', message: 'The server did not answer in time.' });
 
 export class Switchboard {
     #baseUrl;
@@ -65,7 +74,16 @@ export class Switchboard {
         this.#fetch = fetch;
         this.#now = now;
         this.#pause = wait;
-        this.#tokens = new TokenKeeper(async () => await getToken?.() ?? this.#visitorToken(), now);
+        this.#tokens = new TokenKeeper(async () => await this.#userToken(getToken) ?? this.#visitorToken(), now);
+    }
+
+    /** @param {SwitchboardOptions['getToken']} getToken */
+    async #userToken(getToken) {
+        try {
+            return await getToken?.();
+        } catch (cause) {
+            throw new SwitchboardError({ code: 'token_failed', message: 'The token of the user could not be had.', cause });
+        }
     }
 
     async #visitorToken() {
@@ -74,8 +92,16 @@ export class Switchboard {
         // One that was given out here before was refused, or is over.
         if (kept !== null && kept !== this.#visitor && isFresh(kept, this.#now())) return this.#visitor = kept;
         const { token } = await this.json('/api/visitor', { method: 'POST', anonymous: true });
-        this.#storage?.setItem(key, token);
+        this.#keep(key, token);
         return this.#visitor = token;
+    }
+
+    /** @param {string} key @param {string} token */
+    #keep(key, token) {
+        try {
+            this.#storage?.setItem(key, token);
+        } catch { // it is full: the token is good for this page
+        }
     }
 
     /**
@@ -87,13 +113,12 @@ export class Switchboard {
      */
     async request(path, options = {}) {
         const method = options.method ?? (options.body === undefined ? 'GET' : 'POST');
-        const safe = method === 'GET' || options.headers?.['Idempotency-Key'] !== undefined;
-        const retries = options.retries ?? (safe ? 2 : 0);
+        const retries = options.retries ?? (method === 'GET' || isIdempotent(options.headers) ? 2 : 0);
         for (let attempt = 0; ; attempt++) {
             try {
                 return await this.#authorized(path, { ...options, method });
             } catch (error) {
-                if (!mayPass(error) || attempt >= retries) throw error;
+                if (!mayPassSoon(error) || attempt >= retries) throw error;
                 await this.#pause(backoffMs(attempt, { retryAfter: error.retryAfter }), options.signal);
             }
         }
@@ -105,42 +130,49 @@ export class Switchboard {
      * @param {RequestOptions} [options]
      * @returns {Promise<any>}
      */
-    async json(path, options = {}) {
-        const response = await this.request(path, options);
-        try {
-            return await response.json();
-        } catch (cause) {
-            if (options.signal?.aborted) throw options.signal.reason;
-            throw new SwitchboardError({ code: 'bad_answer', message: 'The server answered without valid JSON.',
-                                         traceId: response.headers.get('X-Trace-Id'),
-                                         status: response.status, cause });
-        }
+    json(path, options = {}) {
+        return within({ signal: options.signal }, async (signal) => {
+            const response = await this.request(path, { ...options, signal });
+            try {
+                return await response.json();
+            } catch (cause) {
+                throw new SwitchboardError({ code: 'bad_answer', message: 'The server answered without valid JSON.',
+                                             traceId: response.headers.get('X-Trace-Id'),
+                                             status: response.status, cause });
+            }
+        });
     }
 
+    /** @param {string} path @param {RequestOptions} options */
     async #authorized(path, options) {
         if (options.anonymous) return this.#once(path, options, null);
-        const token = await this.#tokens.get();
+        const token = await this.#token(options);
         try {
             return await this.#once(path, options, token);
         } catch (error) {
             if (!(error instanceof SwitchboardError) || error.status !== 401 || token === null) throw error;
             this.#tokens.refuse(token);
-            return this.#once(path, options, await this.#tokens.get());
+            return this.#once(path, options, await this.#token(options));
         }
     }
 
-    async #once(path, { method, body, headers = {}, accept = 'application/json', signal, timeoutMs = 30000 }, token) {
+    /** @param {RequestOptions} options */
+    #token({ signal, timeoutMs: ms = TIMEOUT_MS }) {
+        return within({ signal, ms, late: timedOut() }, () => this.#tokens.get());
+    }
+
+    /** @param {string} path @param {RequestOptions} options @param {string|null} token */
+    async #once(path, { method, body, headers = {}, accept = 'application/json', signal, timeoutMs = TIMEOUT_MS }, token) {
         signal?.throwIfAborted();
         const abort = new AbortController();
-        const forward = () => abort.abort(signal.reason);
+        const forward = () => abort.abort(signal?.reason);
         signal?.addEventListener('abort', forward, { once: true });
-        const late = new SwitchboardError({ code: 'timeout', message: 'The server did not answer in time.' });
-        const timer = setTimeout(() => abort.abort(late), timeoutMs);
-        const json = body !== undefined && isPlain(body);
+        const timer = after(() => abort.abort(timedOut()), timeoutMs);
         try {
+            const json = body !== undefined && isPlain(body);
             const response = await this.#fetch(this.#baseUrl + path, {
                 method,
-                body: json ? JSON.stringify(body) : body,
+                body: json ? JSON.stringify(body) : /** @type {BodyInit|undefined} */ (body),
                 headers: { Accept: accept, ...(json && { 'Content-Type': 'application/json' }),
                            ...(token !== null && { Authorization: `Bearer ${token}` }), ...headers },
                 credentials: 'omit',
@@ -168,31 +200,47 @@ export class Switchboard {
      */
     async events(path, { onEvent, onOpen, onRetry, signal }) {
         let failures = 0;
+        /** @param {import('./switchboard/sse.js').ServerEvent} event */
         const take = (event) => {
             failures = 0;
-            onEvent(event);
+            if (!signal?.aborted) onEvent(event); // of a piece, others may follow the one that ended it
         };
-        let lastEventId = '';
+        let [lastEventId, retryMs] = ['', 0];
         while (!signal?.aborted) {
             const parser = new SseParser(take, lastEventId);
             let failure = new SwitchboardError({ code: 'interrupted', message: 'The stream ended.' });
             try {
-                const headers = { ...(lastEventId !== '' && { 'Last-Event-ID': lastEventId }) };
-                const response = await this.request(path, { headers, accept: 'text/event-stream', signal, retries: 0 });
-                if (response.status === 204) return;
-                onOpen?.();
-                await readEvents(response, parser);
+                const more = await within({ signal }, (own) => this.#listen(path, parser, own, onOpen));
+                if (!more) return;
             } catch (error) {
                 if (signal?.aborted) return;
                 if (!mayPass(error)) throw error;
                 failure = error;
             }
-            lastEventId = parser.lastEventId;
             if (signal?.aborted) return;
-            const wait = Math.max(parser.retryMs ?? 0, backoffMs(failures++, { retryAfter: failure.retryAfter }));
+            lastEventId = parser.lastEventId;
+            retryMs = parser.retryMs ?? retryMs;
+            const wait = Math.max(retryMs, backoffMs(failures++, { retryAfter: failure.retryAfter }));
             onRetry?.(failure, wait);
             await this.#pause(wait, signal).catch(() => {});
         }
+    }
+
+    /**
+     * One connection of events(); whether there may be another.
+     * @param {string} path
+     * @param {SseParser} parser
+     * @param {AbortSignal} signal
+     * @param {() => void} [onOpen]
+     */
+    async #listen(path, parser, signal, onOpen) {
+        /** @type {Record<string, string>} */
+        const headers = parser.lastEventId === '' ? {} : { 'Last-Event-ID': parser.lastEventId };
+        const response = await this.request(path, { headers, accept: 'text/event-stream', signal, retries: 0 });
+        if (response.status === 204) return false;
+        onOpen?.();
+        await readEvents(response, parser);
+        return true;
     }
 
     /**

@@ -3,8 +3,8 @@
 /**
  * What went wrong, from the server (docs/API.md has its codes) or on the way to it. Codes of the
  * browser's side: `network` (no answer), `timeout`, `bad_answer` (not an answer of Switchboard's),
- * `interrupted` (a stream ended early), `microphone_denied`, `microphone_missing`, `unsupported`,
- * `connection_failed` (WebRTC).
+ * `interrupted` (a stream ended early), `token_failed` (getToken() did), `microphone_denied`,
+ * `microphone_missing`, `unsupported`, `connection_failed` (WebRTC).
  */
 export class SwitchboardError extends Error {
     /**
@@ -55,6 +55,17 @@ export function mayPass(error) {
     return error instanceof SwitchboardError && PASSING.has(error.status);
 }
 
+const WAIT_MAX_MS = 30000;
+
+/**
+ * Whether it may help before long: nobody is kept waiting for an hour in which the server refuses.
+ * @param {unknown} error
+ * @returns {error is SwitchboardError}
+ */
+export function mayPassSoon(error) {
+    return mayPass(error) && (error.retryAfter ?? 0) * 1000 <= WAIT_MAX_MS;
+}
+
 /**
  * Seconds that a Retry-After header (RFC 9110, 10.2.3) asks for; null where there is none.
  * @param {string|null} header
@@ -73,10 +84,44 @@ export function retryAfterSeconds(header, now = Date.now) {
  * @param {number} attempt 0 after the first failure
  * @param {{baseMs?: number, capMs?: number, retryAfter?: number|null, random?: () => number}} [options]
  */
-export function backoffMs(attempt, { baseMs = 500, capMs = 30000, retryAfter = null, random = Math.random } = {}) {
+export function backoffMs(attempt, { baseMs = 500, capMs = WAIT_MAX_MS, retryAfter = null, random = Math.random } = {}) {
     const ceiling = Math.min(capMs, baseMs * 2 ** Math.min(attempt, 30));
     const wait = ceiling / 2 + (random() * ceiling) / 2;
     return retryAfter === null ? wait : Math.max(wait, retryAfter * 1000 + random() * baseMs);
+}
+
+const TIMER_MAX_MS = 2 ** 31 - 1; // a longer timer is due at once
+
+/**
+ * As setTimeout(), for any length.
+ * @param {() => void} run
+ * @param {number} ms
+ */
+export const after = (run, ms) => setTimeout(run, Math.min(ms, TIMER_MAX_MS));
+
+/**
+ * Does work with a signal of its own, which follows `signal` until work has ended: one that lives as
+ * long as the page gathers no listeners. Rejects as soon as that signal aborts, whatever work does.
+ * @template T
+ * @param {{signal?: AbortSignal, ms?: number, late?: unknown}} limits after ms it ends with `late`
+ * @param {(signal: AbortSignal) => T|Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function within({ signal, ms, late }, work) {
+    signal?.throwIfAborted();
+    const own = new AbortController();
+    const follow = () => own.abort(signal?.reason);
+    signal?.addEventListener('abort', follow);
+    const timer = ms === undefined ? undefined : after(() => own.abort(late), ms);
+    try {
+        return await new Promise((resolve, reject) => {
+            own.signal.addEventListener('abort', () => reject(own.signal.reason));
+            (async () => work(own.signal))().then(resolve, reject);
+        });
+    } finally {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', follow);
+    }
 }
 
 /**
@@ -84,17 +129,7 @@ export function backoffMs(attempt, { baseMs = 500, capMs = 30000, retryAfter = n
  * @param {AbortSignal} [signal] rejects at once with its reason
  * @returns {Promise<void>}
  */
-export function pause(ms, signal) {
-    return new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(signal.reason);
-        const end = () => {
-            clearTimeout(timer);
-            reject(signal?.reason);
-        };
-        const timer = setTimeout(() => {
-            signal?.removeEventListener('abort', end);
-            resolve();
-        }, ms);
-        signal?.addEventListener('abort', end, { once: true });
-    });
-}
+export const pause = (ms, signal) => within({ signal }, (own) => new Promise((resolve) => {
+    const timer = after(() => resolve(undefined), ms);
+    own.addEventListener('abort', () => clearTimeout(timer));
+}));

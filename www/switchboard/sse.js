@@ -9,6 +9,7 @@ import { SwitchboardError } from './error.js';
 export class SseParser {
     #line = '';
     #skipLf = false; // the last piece ended with the CR of what may be a CRLF
+    /** @type {string[]} */
     #data = [];
     #type = '';
     #id;
@@ -49,6 +50,7 @@ export class SseParser {
         this.#line += text.slice(start);
     }
 
+    /** @param {string} line */
     #take(line) {
         if (line === '') return this.#dispatch();
         const colon = line.indexOf(':');
@@ -73,11 +75,17 @@ export class SseParser {
 
 /**
  * Gives all events of an answer to parser; returns at the end of the stream. Rejects with
- * `interrupted` where it breaks, and with whatever a callback throws.
+ * `bad_answer` where it is no stream of events, `interrupted` where it breaks, and with whatever a
+ * callback throws.
  * @param {Response} response
  * @param {SseParser} parser
  */
 export async function readEvents(response, parser) {
+    if (!/^text\/event-stream\b/i.test(response.headers.get('Content-Type') ?? '')) {
+        response.body?.cancel().catch(() => {});
+        throw new SwitchboardError({ code: 'bad_answer', message: 'The server answered without a stream of events.',
+                                     traceId: response.headers.get('X-Trace-Id'), status: response.status });
+    }
     const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
     const decoder = new TextDecoder(); // drops a byte order mark
     try {

@@ -1,6 +1,8 @@
 // The bearer token: got when first needed, shared by all requests, renewed before it expires.
+import { SwitchboardError, within } from './error.js';
 
 const EARLY_MS = 30000; // renewed so long before its end: a request takes its time
+const OBTAIN_MS = 30000; // one that is never given is not waited for by all requests to come
 
 /**
  * When a JWT expires, in milliseconds since 1970; null where that cannot be read.
@@ -16,7 +18,11 @@ export function expiryOf(token) {
     }
 }
 
-/** Whether a JWT is known to be good for a while. */
+/**
+ * Whether a JWT is known to be good for a while.
+ * @param {string} token
+ * @param {number} nowMs
+ */
 export const isFresh = (token, nowMs) => (expiryOf(token) ?? 0) - EARLY_MS > nowMs;
 
 export class TokenKeeper {
@@ -45,18 +51,22 @@ export class TokenKeeper {
         return this.#pending;
     }
 
-    /** The server refused token: the next get() obtains another, unless that has happened already. */
+    /**
+     * The server refused token: the next get() obtains another, unless that has happened already.
+     * @param {string} token
+     */
     refuse(token) {
         if (token === this.#token) this.#token = null;
     }
 
     async #renew() {
-        const token = await this.#obtain();
-        const expiry = token === null ? null : expiryOf(token);
-        const freshUntil = expiry === null ? Infinity : expiry - EARLY_MS;
+        const late = new SwitchboardError({ code: 'timeout', message: 'No token was given in time.' });
+        const token = await within({ ms: OBTAIN_MS, late }, () => this.#obtain());
+        const expiry = (token === null ? null : expiryOf(token)) ?? Infinity;
         this.#token = token;
-        // Over on arrival: the clocks differ, or it lives shorter than that. Good until it is refused.
-        this.#freshUntil = freshUntil > this.#now() ? freshUntil : Infinity;
+        // Near its end on arrival: used until then, or each request would ask for one. Over: the clocks
+        // differ, and it is good until it is refused.
+        this.#freshUntil = [expiry - EARLY_MS, expiry].find((end) => end > this.#now()) ?? Infinity;
         return token;
     }
 }

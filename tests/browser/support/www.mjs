@@ -13,3 +13,6 @@ writeFileSync(path.join(copy, 'package.json'), '{"type":"module"}');
 
 /** What a module exports; name is its path below www/. */
 export const load = (name) => import(pathToFileURL(path.join(copy, name)));
+
+/** An answer of events. */
+export const stream = (body) => new Response(body, { headers: { 'Content-Type': 'text/event-stream' } });

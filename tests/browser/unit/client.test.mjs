@@ -1,9 +1,10 @@
 // Tokens, errors, retries and the resumption of events, against a fetch that is none.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { load } from '../support/www.mjs';
+import { load, stream } from '../support/www.mjs';
 
 const { Switchboard, SwitchboardError, backoffMs, pickMimeType, retryAfterSeconds } = await load('switchboard.js');
+const { pause } = await load('switchboard/error.js');
 
 const NOW_MS = Date.parse('2026-01-01T00:00:00Z');
 
@@ -125,6 +126,62 @@ test("a visitor's token outlives the page, until it expires or is refused", asyn
     assert.equal(visitors, 3);
 });
 
+for (const [name, getToken, code] of [
+    ['fails', () => Promise.reject(new Error('offline')), 'token_failed'],
+    ['throws', () => { throw new Error('signed out'); }, 'token_failed'],
+    ['gives none in time', () => new Promise(() => {}), 'timeout']])
+    test(`a getToken that ${name} is an error like others, and the next request asks again`, async () => {
+        let asked = 0;
+        const { board, calls } = client(() => answer(200), { getToken: () => (asked++ ? 'opaque' : getToken()) });
+        const options = { retries: 0, timeoutMs: 20 };
+        await assert.rejects(board.json('/api/a', options), (error) => error instanceof SwitchboardError
+            && error.code === code && error.status === 0);
+        assert.equal(calls.length, 0);
+        if (code === 'token_failed') await board.json('/api/a', options);
+    });
+
+test('a getToken that hangs does not hold up what comes half a minute later', async () => {
+    const real = globalThis.setTimeout;
+    const due = [];
+    globalThis.setTimeout = (run, ms) => (ms === 30000 ? due.push(run) : real(run, ms));
+    try {
+        let asked = 0;
+        const { board } = client(() => answer(200), { getToken: () => (asked++ ? 'opaque' : new Promise(() => {})) });
+        const hung = board.json('/api/a', { retries: 0, timeoutMs: 60000 });
+        due[0]();
+        await assert.rejects(hung, { code: 'timeout' });
+        await board.json('/api/a');
+    } finally {
+        globalThis.setTimeout = real;
+    }
+});
+
+test('a signal ends the wait for a token', async () => {
+    const { board } = client(() => answer(200), { getToken: () => new Promise(() => {}) });
+    const abort = new AbortController();
+    const ending = board.json('/api/a', { signal: abort.signal });
+    abort.abort(new Error('enough'));
+    await assert.rejects(ending, { message: 'enough' });
+});
+
+test('a token that has less than half a minute left is used until its end', async () => {
+    const all = client(() => answer(200), { getToken: tokens(() => all.clock, 20000) });
+    await all.board.json('/api/a');
+    all.clock.ms += 19999;
+    await all.board.json('/api/a');
+    all.clock.ms += 1;
+    await all.board.json('/api/a');
+    assert.deepEqual(all.calls.map(({ token }) => token), ['first', 'first', 'second']);
+});
+
+test("a visitor's token that cannot be stored is used all the same", async () => {
+    const storage = { getItem: () => null, setItem: () => { throw new DOMException('full', 'QuotaExceededError'); } };
+    const { board, calls } = client((url) => (url.endsWith('/api/visitor')
+        ? answer(201, { token: jwt('guest', NOW_MS + 900000) }) : answer(200)), { storage });
+    await board.json('/api/a');
+    assert.equal(calls[1].token, 'guest');
+});
+
 test('where no token can be had, the next request asks again', async () => {
     const { board } = client((url, init, n) => (n === 1 ? refusal(403, 'forbidden')
         : answer(201, { token: jwt('guest', NOW_MS + 900000) })));
@@ -183,10 +240,44 @@ test('a POST is tried once, with an Idempotency-Key again; what cannot pass neve
     await assert.rejects(busy.board.json('/api/a', { body: {} }));
     assert.equal(busy.calls.length, 1);
     await assert.rejects(busy.board.json('/api/a', { body: {}, headers: { 'Idempotency-Key': 'k' } }));
-    assert.equal(busy.calls.length, 4);
+    await assert.rejects(busy.board.json('/api/a', { body: {}, headers: { 'idempotency-key': 'k' } }));
+    assert.equal(busy.calls.length, 7);
     const gone = client(() => refusal(404, 'not_found'), { getToken: () => 'opaque' });
     await assert.rejects(gone.board.json('/api/a'));
     assert.equal(gone.calls.length, 1);
+});
+
+test('who is to come back in more than half a minute is told so, and does not wait', async () => {
+    for (const [seconds, tries] of [['30', 3], ['31', 1], ['36000', 1]]) {
+        const { board, calls } = client(() => refusal(429, 'rate_limited', { 'Retry-After': seconds }),
+                                        { getToken: () => 'opaque' });
+        await assert.rejects(board.json('/api/a'), { code: 'rate_limited', retryAfter: Number(seconds) });
+        assert.equal(calls.length, tries, seconds);
+    }
+});
+
+test('a wait or a time-out that no timer takes is long, and not over at once', async () => {
+    const { board } = client(async () => {
+        await new Promise((resolve) => { setTimeout(resolve, 20); });
+        return answer(200);
+    }, { getToken: () => 'opaque' });
+    await board.json('/api/a', { timeoutMs: Infinity, retries: 0 });
+    const abort = new AbortController();
+    const first = await Promise.race([pause(1e12, abort.signal).catch(() => 'ended'), pause(20).then(() => 'the other')]);
+    abort.abort();
+    assert.equal(first, 'the other');
+});
+
+test('a signal that outlives its requests keeps no listener of theirs', async () => {
+    const { signal } = new AbortController();
+    const kept = new Set();
+    signal.addEventListener = (type, listener) => kept.add(listener);
+    signal.removeEventListener = (type, listener) => kept.delete(listener);
+    const { board } = client((url, init, n) => (n === 3 ? answer(204) : n === 2 ? stream('data: a\n\n') : answer(200)),
+                             { getToken: () => 'opaque' });
+    await board.json('/api/a', { signal });
+    await board.events('/api/e', { signal, onEvent: () => {} });
+    assert.equal(kept.size, 0);
 });
 
 test('no answer in time is a timeout; a signal ends a request with its reason', async () => {
@@ -202,7 +293,6 @@ test('no answer in time is a timeout; a signal ends a request with its reason', 
 });
 
 test('events resume after the last id, and end with a 204', async () => {
-    const stream = (text) => new Response(text, { status: 200 });
     const { board, calls } = client((url, init, n) => [stream('id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: lost'),
         refusal(503, 'unavailable', { 'Retry-After': '2' }), stream('id: 4\ndata: c\n\n'), answer(204)][n - 1],
         { getToken: () => 'opaque' });
@@ -215,10 +305,36 @@ test('events resume after the last id, and end with a 204', async () => {
     assert.deepEqual(calls.map(({ headers }) => headers['Last-Event-ID']), [undefined, '2', '2', '4']);
 });
 
+test('what the server said of reconnecting holds for the connections that fail after it', async () => {
+    const { board, waits } = client((url, init, n) => [stream('retry: 5000\ndata: a\n\n'),
+        refusal(503, 'unavailable'), answer(204)][n - 1], { getToken: () => 'opaque' });
+    await board.events('/api/e', { onEvent: () => {} });
+    assert.equal(waits.length, 2);
+    waits.forEach((ms) => assert.ok(ms >= 5000, String(ms)));
+});
+
+test('nothing comes after the event that ended them', async () => {
+    const abort = new AbortController();
+    const seen = [];
+    const { board } = client(() => stream('data: a\n\ndata: b\n\n'), { getToken: () => 'opaque' });
+    await board.events('/api/e', { signal: abort.signal, onEvent: ({ data }) => {
+        seen.push(data);
+        abort.abort();
+    } });
+    assert.deepEqual(seen, ['a']);
+});
+
+test('a page in place of a stream of events is a bad answer, and not asked for again', async () => {
+    const { board, calls } = client(() => new Response('<html>', { headers: { 'Content-Type': 'text/html' } }),
+                                    { getToken: () => 'opaque' });
+    await assert.rejects(board.events('/api/e', { onEvent: () => {} }), { code: 'bad_answer', status: 200 });
+    assert.equal(calls.length, 1);
+});
+
 test('events end with what cannot pass, and when the caller throws', async () => {
     const gone = client(() => refusal(403, 'forbidden'), { getToken: () => 'opaque' });
     await assert.rejects(gone.board.events('/api/e', { onEvent: () => {} }), { code: 'forbidden' });
-    const fine = client(() => new Response('data: a\n\n'), { getToken: () => 'opaque' });
+    const fine = client(() => stream('data: a\n\n'), { getToken: () => 'opaque' });
     await assert.rejects(fine.board.events('/api/e', { onEvent: () => { throw new TypeError('mine'); } }), { message: 'mine' });
 });
 

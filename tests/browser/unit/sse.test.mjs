@@ -1,7 +1,7 @@
 // The parser of events, whose pieces may end anywhere.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { load } from '../support/www.mjs';
+import { load, stream } from '../support/www.mjs';
 
 const { SwitchboardError } = await load('switchboard/error.js');
 const { SseParser, readEvents } = await load('switchboard/sse.js');
@@ -58,13 +58,18 @@ test('a byte order mark is dropped, and characters may be cut at any byte', asyn
             controller.enqueue(bytes.slice(at));
             controller.close();
         } });
-        await readEvents(new Response(body), new SseParser(({ data }) => events.push(data)));
+        await readEvents(stream(body), new SseParser(({ data }) => events.push(data)));
         assert.deepEqual(events, ['Grüße €'], `cut at ${at}`);
     }
 });
 
 test('a stream that breaks is interrupted, whatever broke it', async () => {
     const body = new ReadableStream({ pull(controller) { controller.error(new TypeError('terminated')); } });
-    await assert.rejects(readEvents(new Response(body), new SseParser(() => {})),
+    await assert.rejects(readEvents(stream(body), new SseParser(() => {})),
                          (error) => error instanceof SwitchboardError && error.code === 'interrupted');
+});
+
+test('an answer that is no stream of events is a bad one', async () => {
+    await assert.rejects(readEvents(new Response('data: a\n\n', { headers: { 'Content-Type': 'text/html' } }),
+                                    new SseParser(assert.fail)), { code: 'bad_answer', status: 200 });
 });

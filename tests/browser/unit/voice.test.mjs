@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { webcrypto } from 'node:crypto';
 import test from 'node:test';
-import { load } from '../support/www.mjs';
+import { load, stream } from '../support/www.mjs';
 
 globalThis.crypto ??= webcrypto; // which Node.js 18 has not as a global
 
@@ -13,7 +13,7 @@ const PIECE = { clause: 0, format: 'audio/wav', data: 'AAAA', last: true };
 const DONE = { reply: 'Hello you.', format: 'audio/wav', engine: 'local', timings: { totalMs: 1 }, traceId: 't' };
 
 /** Takes a turn that is answered with text; what was sent, and all calls of callbacks and player. */
-async function take(text, turn, response = new Response(text)) {
+async function take(text, turn, response = stream(text)) {
     const seen = { calls: [] };
     const note = (name) => (...arguments_) => seen.calls.push([name, ...arguments_]);
     const board = new Switchboard({ storage: null, getToken: () => 'token', fetch: async (url, init) => {
