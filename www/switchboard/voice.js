@@ -1,5 +1,5 @@
 // A spoken turn: the microphone, POST /api/voice-chat, and speech that plays without gaps.
-import { SwitchboardError } from './error.js';
+import { SwitchboardError, within } from './error.js';
 import { SseParser, readEvents } from './sse.js';
 
 const TYPES = ['audio/webm;codecs=opus', 'audio/webm', 'audio/mp4', 'audio/ogg;codecs=opus'];
@@ -16,7 +16,9 @@ export function pickMimeType(isSupported = (type) => MediaRecorder.isTypeSupport
     return TYPES.find(isSupported) ?? '';
 }
 
+/** @param {any} cause */
 function microphoneError(cause) {
+    /** @type {Record<string, [string, string]>} */
     const known = {
         NotAllowedError: ['microphone_denied', 'The use of the microphone was not allowed.'],
         SecurityError: ['microphone_denied', 'This page may not use the microphone.'],
@@ -40,7 +42,6 @@ export async function openMicrophone() {
 
 /** One recording. The microphone is let go as soon as it ends. */
 export class Recorder {
-    #stream;
     #recorder;
     /** @type {Blob[]} */
     #pieces = [];
@@ -48,13 +49,18 @@ export class Recorder {
     /** @type {Promise<void>} */
     #stopped;
 
-    /** @param {MediaStream} stream */
+    /** @param {MediaStream} stream @param {{maxMs?: number}} [options] */
     constructor(stream, { maxMs = RECORDING_MAX_MS } = {}) {
         const mimeType = pickMimeType();
-        this.#stream = stream;
         this.#recorder = new MediaRecorder(stream, mimeType === '' ? {} : { mimeType });
         this.#recorder.ondataavailable = ({ data }) => this.#pieces.push(data);
-        this.#stopped = new Promise((resolve) => { this.#recorder.onstop = () => resolve(); });
+        this.#stopped = new Promise((resolve) => {
+            this.#recorder.onstop = () => {
+                clearTimeout(this.#timer);
+                stream.getTracks().forEach((track) => track.stop()); // what ended may have been the recorder
+                resolve();
+            };
+        });
         this.#recorder.start();
         this.startedAt = performance.now();
         this.#timer = setTimeout(() => this.stop(), maxMs);
@@ -85,14 +91,13 @@ export class Recorder {
 
     /** Ends the recording. @returns {Promise<Blob>} */
     async stop() {
-        clearTimeout(this.#timer);
         if (this.#recorder.state !== 'inactive') this.#recorder.stop();
         await this.#stopped;
-        this.#stream.getTracks().forEach((track) => track.stop());
         return new Blob(this.#pieces, { type: this.#recorder.mimeType });
     }
 }
 
+/** @param {string} base64 */
 function bytesOf(base64) {
     const text = atob(base64);
     return Uint8Array.from(text, (c) => c.charCodeAt(0));
@@ -101,8 +106,8 @@ function bytesOf(base64) {
 /**
  * Plays clauses of speech one after the other: each is decoded as soon as it is there in whole, and
  * starts with the sample after the last one of the clause before. Make one for the page, call
- * unlock() in a user's gesture, reset() before each turn. Events: `clause` (at and durationS, by the
- * audio clock) when one is scheduled, `idle` when there is silence again.
+ * unlock() in a user's gesture. Events: `clause` (at and durationS, by the audio clock) when one is
+ * scheduled, `idle` when there is silence again.
  */
 export class Player extends EventTarget {
     /** @type {AudioContext|null} */
@@ -130,12 +135,19 @@ export class Player extends EventTarget {
 
     #unlocked() {
         const context = this.#context ??= new globalThis.AudioContext();
-        if (context.state === 'suspended') context.resume().catch(() => {});
+        // Not 'suspended' alone: iOS has 'interrupted', after a call.
+        if (context.state !== 'running') context.resume().catch(() => {});
         return context;
+    }
+
+    /** Counts the calls of reset(): what belongs to an earlier turn is not to be added any more. */
+    get turn() {
+        return this.#turn;
     }
 
     /** Falls silent at once, and forgets what was still to come. */
     reset() {
+        const spoke = this.speaking;
         this.#turn++;
         for (const source of this.#sources) {
             source.onended = null;
@@ -145,7 +157,7 @@ export class Player extends EventTarget {
         this.#pieces.clear();
         this.#chain = Promise.resolve();
         this.#next = 0;
-        this.dispatchEvent(new Event('idle'));
+        if (spoke) this.dispatchEvent(new Event('idle'));
     }
 
     /** Whether something is playing, or is scheduled. */
@@ -224,7 +236,7 @@ export function newSessionId() {
  * @property {string} [text] what was typed
  * @property {string} [sessionId] of the conversation: what was said before in it is known
  * @property {string} [language] ISO 639, such as en
- * @property {Player} [player] speaks the answer; is silenced when signal aborts
+ * @property {Player} [player] speaks the answer, until signal aborts, another turn begins or reset() is called
  * @property {AbortSignal} [signal] ends the turn at once; the promise rejects with its reason
  * @property {(text: string) => void} [onTranscript] what was understood; not for a text
  * @property {(text: string) => void} [onDelta] the answer's next words
@@ -232,6 +244,20 @@ export function newSessionId() {
  * @property {(result: VoiceResult) => void} [onDone]
  * @property {(error: SwitchboardError) => void} [onError]
  */
+
+/**
+ * The player's part in a turn: that of the turn before ends with it, and it ends with its own.
+ * @param {Player} [player]
+ */
+function speaker(player) {
+    player?.reset();
+    const turn = player?.turn;
+    return {
+        /** @param {{clause: number, data: string, last: boolean}} piece */
+        add: (piece) => { if (player?.turn === turn) player?.add(piece); },
+        silence: () => { if (player?.turn === turn) player?.reset(); },
+    };
+}
 
 /** @param {VoiceTurn} turn */
 function bodyOf({ audio, text, sessionId, language }) {
@@ -252,15 +278,17 @@ function bodyOf({ audio, text, sessionId, language }) {
  * @returns {Promise<VoiceResult>}
  */
 export async function voiceTurn(client, turn) {
-    const { signal, player } = turn;
-    const silence = () => player?.reset();
+    const { signal } = turn;
+    const speech = speaker(turn.player);
+    /** @type {VoiceResult|null} */
     let result = null;
     let status = 200;
+    /** @type {Record<string, (data: any) => void>} */
     const on = {
         transcript: ({ text }) => turn.onTranscript?.(text),
         delta: ({ text }) => turn.onDelta?.(text),
         audio: (piece) => {
-            player?.add(piece);
+            speech.add(piece);
             turn.onAudio?.(piece);
         },
         done: (done) => { result = done; },
@@ -269,13 +297,14 @@ export async function voiceTurn(client, turn) {
     const parser = new SseParser(({ type, data }) => {
         if (!signal?.aborted) on[type]?.(JSON.parse(data));
     });
-    silence();
-    signal?.addEventListener('abort', silence, { once: true });
+    signal?.addEventListener('abort', speech.silence, { once: true }); // also when all of it is here
     try {
-        const response = await client.request('/api/voice-chat', {
-            method: 'POST', body: bodyOf(turn), accept: 'text/event-stream', signal, timeoutMs: HEAD_MS });
-        status = response.status;
-        await readEvents(response, parser);
+        await within({ signal }, async (own) => {
+            const response = await client.request('/api/voice-chat', {
+                method: 'POST', body: bodyOf(turn), accept: 'text/event-stream', signal: own, timeoutMs: HEAD_MS });
+            status = response.status;
+            await readEvents(response, parser);
+        });
         if (result === null)
             throw new SwitchboardError({ code: 'interrupted', message: 'The answer ended early.', status });
         turn.onDone?.(result);
