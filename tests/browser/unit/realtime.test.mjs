@@ -7,8 +7,9 @@ const { RealtimeSession, SwitchboardError } = await load('switchboard.js');
 
 const later = () => new Promise((resolve) => { setImmediate(resolve); });
 
-/** A session and all that it touches; opens: whether a connection opens, by its number. */
-function arrange({ opens = () => true, options = {}, token = {}, apiStatus = 201 } = {}) {
+/** A session and all that it touches; opens: whether a connection opens, by its number; json, calls: before answers. */
+function arrange({ opens = () => true, options = {}, token = {}, apiStatus = 201,
+                    calls = async () => {}, json } = {}) {
     const seen = { peers: [], asked: [], posted: [], telemetry: [], ends: [], waits: [], stopped: 0 };
     class Peer {
         connectionState = 'new';
@@ -49,6 +50,8 @@ function arrange({ opens = () => true, options = {}, token = {}, apiStatus = 201
     const client = {
         json: async (path, { body }) => {
             seen.asked.push([path, body]);
+            await json?.();
+            if (path === '/api/realtime/calls') await calls();
             return path === '/api/realtime/calls'
                 ? { call: { id: 'rtcall_1' }, sdp: 'answer', maxSessionSeconds: 60 }
                 : { client_secret: 'ek_1', url: 'https://api.example.com/calls', maxSessionSeconds: 60, ...token };
@@ -131,6 +134,75 @@ test('what cannot pass is not tried again', async () => {
     const { session, seen } = arrange({ apiStatus: 401 });
     await assert.rejects(session.start(), (error) => error instanceof SwitchboardError && error.status === 401);
     assert.equal(seen.peers.length, 1);
+});
+
+test('who is to come back in more than half a minute is told so, and the microphone is let go', async () => {
+    const refusal = new SwitchboardError({ code: 'budget_exceeded', message: 'No.', status: 429, retryAfter: 36000 });
+    const { session, seen } = arrange({ json: () => { throw refusal; } });
+    await assert.rejects(session.start(), refusal);
+    assert.deepEqual([seen.waits, seen.stopped, seen.ends], [[], 1, [refusal]]);
+});
+
+test('a browser without WebRTC is told so, and no microphone asked for', async () => {
+    let asked = 0;
+    const { session, seen } = arrange({ options: { RTCPeerConnection: undefined, microphone: async () => { asked++; } } });
+    await assert.rejects(session.start(), { code: 'unsupported' });
+    assert.deepEqual([asked, seen.waits.length, seen.ends[0].code], [0, 0, 'unsupported']);
+});
+
+test('what WebRTC throws is a connection that failed', async () => {
+    const { session, seen } = arrange({ options: { maxRestarts: 1, RTCPeerConnection: class {
+        createDataChannel() { return {}; }
+
+        addTrack() {}
+
+        createOffer() { return Promise.reject(new DOMException('no', 'OperationError')); }
+
+        close() {}
+    } } });
+    await assert.rejects(session.start(), (error) => error instanceof SwitchboardError
+        && error.code === 'connection_failed' && error.cause.name === 'OperationError');
+    assert.equal(seen.waits.length, 1);
+});
+
+test('an API that does not answer, or breaks off, is asked again', async () => {
+    const real = globalThis.setTimeout;
+    globalThis.setTimeout = (run, ms) => (ms === 30000 ? setImmediate(run) : real(run, ms));
+    try {
+        const answers = [() => new Promise(() => {}),
+                         () => ({ ok: true, text: () => Promise.reject(new TypeError('terminated')) }),
+                         () => new Response('answer', { status: 201 })];
+        const { session, seen } = arrange({ options: { fetch: async () => answers.shift()() } });
+        await session.start();
+        assert.deepEqual(events(seen), ['restart 1', 'restart 2', 'connected 2']);
+        session.stop();
+    } finally {
+        globalThis.setTimeout = real;
+    }
+});
+
+test('a call that is opened while the session is stopped is hung up', async () => {
+    let open;
+    const { session, seen } = arrange({ options: { via: 'server' }, calls: () => new Promise((resolve) => { open = resolve; }) });
+    const starting = assert.rejects(session.start(), { code: 'connection_failed' });
+    while (!open) await later();
+    session.stop();
+    open();
+    await starting;
+    assert.deepEqual(seen.asked.at(-1), ['/api/realtime/calls/rtcall_1/hangup']);
+    assert.deepEqual([seen.peers[0].remote, seen.stopped > 0, seen.ends], [undefined, true, [null]]);
+});
+
+test('a session that is stopped while the microphone is asked for never opens, and lets it go', async () => {
+    let allow;
+    let stopped = 0;
+    const microphone = () => new Promise((resolve) => { allow = resolve; });
+    const { session, seen } = arrange({ options: { microphone } });
+    const starting = assert.rejects(session.start(), { code: 'connection_failed' });
+    session.stop();
+    allow({ getTracks: () => [{ stop: () => { stopped++; } }] });
+    await starting;
+    assert.deepEqual([stopped, seen.peers.length, seen.ends], [1, 0, [null]]);
 });
 
 test('the session ends at its longest, restarts included', async () => {
