@@ -18,6 +18,7 @@ const CURES = {
     microphone_denied: 'The microphone is blocked. Allow it for this page in your browser, or type your question below.',
     microphone_missing: 'No microphone can be used. Connect one, or type your question below.',
     unsupported: 'This browser cannot record sound here. Please type your question below.',
+    body_too_large: 'That was too long. Please ask a shorter question.',
     no_speech: 'I did not hear anything. Hold the button while you speak, or press it once, speak, and press again.',
     network: 'The server cannot be reached. Please check your connection, and try again.',
     timeout: 'The server did not answer in time. Please try again.',
@@ -53,7 +54,8 @@ function comeBack(seconds) {
 
 function explain(failure) {
     const reference = failure.traceId ? ` (Reference: ${failure.traceId})` : '';
-    const cure = CURES[failure.code];
+    const tooLarge = failure.status === 413; // also where a proxy says so, in its own words
+    const cure = CURES[tooLarge ? 'body_too_large' : failure.code];
     if (cure && failure.status === 429) return `${cure} ${comeBack(failure.retryAfter)}`;
     return cure ?? `${FAULTS.includes(failure.code) ? FAULT : failure.message}${reference}`;
 }

@@ -284,6 +284,16 @@ describe('the page', { concurrency: 4 }, () => {
         await close(page, ['Failed to load resource: the server responded with a status of 502 (Bad Gateway)']);
     });
 
+    test('what is too long is called so, also by a proxy that answers with a page of its own', async () => {
+        const page = await open(browser, server.base);
+        await page.route('**/api/voice-chat', (route) => route.fulfill({ status: 413, contentType: 'text/html',
+                                                                         body: '<html>413' }));
+        await page.locator('#question').fill('When do you open?');
+        await page.keyboard.press('Enter');
+        assert.equal(await error(page), 'That was too long. Please ask a shorter question.');
+        await close(page, ['Failed to load resource: the server responded with a status of 413 (Payload Too Large)']);
+    });
+
     for (const [code, retryAfter, message] of [
         ['rate_limited', '7', /^Too many questions at once\. Please try again in 7 s\.$/],
         ['budget_exceeded', '7200', /^No more questions can be taken for now\. Please try again after \d{1,2}:\d\d( [AP]M)?\.$/],

@@ -5,6 +5,7 @@ import { SseParser, readEvents } from './sse.js';
 const TYPES = ['audio/webm;codecs=opus', 'audio/webm', 'audio/mp4', 'audio/ogg;codecs=opus'];
 const RECORDING_MAX_MS = 60000;
 const HEAD_MS = 120000; // the server's own time-outs come first, and say more
+const MUTE_MS = 3000; // a context that has not started by then, will not without a gesture or a device
 const LEAD_S = 0.02; // so long before its time a clause is handed to the audio hardware
 
 /**
@@ -203,12 +204,21 @@ export class Player extends EventTarget {
         this.dispatchEvent(Object.assign(new Event('clause'), { at, durationS: buffer.duration }));
     }
 
-    /** Resolves when all that was added has been decoded and played, or reset() was called. */
+    /**
+     * Resolves when all that was added has been decoded and played, or reset() was called; after 3 s
+     * also where the browser plays nothing: no unlock() in a gesture, no device for sound.
+     */
     async finished() {
         const turn = this.#turn;
         await this.#chain;
-        if (turn === this.#turn && this.speaking)
-            await new Promise((resolve) => { this.addEventListener('idle', resolve, { once: true }); });
+        if (turn !== this.#turn || !this.speaking) return;
+        /** @type {ReturnType<typeof setTimeout>|undefined} */
+        let timer;
+        await new Promise((resolve) => {
+            this.addEventListener('idle', resolve, { once: true });
+            timer = setTimeout(() => { if (this.#context?.state !== 'running') resolve(null); }, MUTE_MS);
+        });
+        clearTimeout(timer);
     }
 }
 

@@ -277,6 +277,29 @@ test('idle is told when speech ends, and not when there was none', async () => {
     assert.equal(idle, 1);
 });
 
+for (const [state, ends] of [['running', false], ['suspended', true]])
+    test(`speech is ${ends ? '' : 'not '}over after 3 s for an audio context that is ${state}`, async () => {
+        const real = globalThis.setTimeout;
+        const due = [];
+        const context = Object.assign(audio(), { state, resume: async () => {} });
+        const player = new Player();
+        player.add(piece(0, 'a'));
+        await settle();
+        context.decodes[0].ready();
+        await settle();
+        let finished = false;
+        globalThis.setTimeout = (run, ms) => (ms === 3000 ? due.push(run) : real(run, ms));
+        player.finished().then(() => { finished = true; });
+        await settle();
+        globalThis.setTimeout = real;
+        due[0]();
+        await settle();
+        assert.equal(finished, ends);
+        player.reset();
+        await settle();
+        assert.equal(finished, true);
+    });
+
 for (const state of ['suspended', 'interrupted'])
     test(`a gesture wakes an audio context that is ${state}`, () => {
         let woken = 0;
