@@ -7,13 +7,15 @@ const CLICK_MS = 1000; // a click so soon after a pointer is that pointer's
 const client = new Switchboard(); // the page's own origin, as a visitor
 const player = new Player();
 
-/** @returns {any} */
+/** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 const [log, status, error, talk, talkLabel, stop, again, form, question, timings] =
     ['log', 'status', 'error', 'talk', 'talk-label', 'stop', 'again', 'ask', 'question', 'timings'].map($);
 
+/** @type {Record<string, string>} */
 const SAYS = { idle: 'Ready.', asking: 'Waiting for the microphone…', listening: 'Listening…',
                thinking: 'One moment…', speaking: 'Speaking…' };
+/** @type {Record<string, string>} */
 const CURES = {
     microphone_denied: 'The microphone is blocked. Allow it for this page in your browser, or type your question below.',
     microphone_missing: 'No microphone can be used. Connect one, or type your question below.',
@@ -31,9 +33,12 @@ const FAULTS = ['upstream_error', 'upstream_timeout', 'unavailable', 'misconfigu
 const FAULT = 'The receptionist cannot answer at the moment. Please try again a little later.';
 
 let sessionId = newSessionId(); // of the conversation in the log
-let turn = null; // the AbortController of the turn that is under way
-let hold = null; // what is being recorded: {recorder: Promise<Recorder>, since, latched}
+/** Of the turn that is under way. @type {AbortController|null} */
+let turn = null;
+/** What is being recorded. @type {{recorder: Promise<Recorder>, since: number, latched: boolean}|null} */
+let hold = null;
 
+/** @param {string} state */
 function show(state) {
     document.body.dataset.state = state;
     const tapped = hold?.latched && state === 'listening';
@@ -52,6 +57,7 @@ function comeBack(seconds) {
     return `Please try again after ${at}.`;
 }
 
+/** @param {SwitchboardError} failure */
 function explain(failure) {
     const reference = failure.traceId ? ` (Reference: ${failure.traceId})` : '';
     const tooLarge = failure.status === 413; // also where a proxy says so, in its own words
@@ -60,6 +66,7 @@ function explain(failure) {
     return cure ?? `${FAULTS.includes(failure.code) ? FAULT : failure.message}${reference}`;
 }
 
+/** @param {unknown} failure */
 function fail(failure) {
     if (!(failure instanceof SwitchboardError)) console.error(failure);
     error.textContent = failure instanceof SwitchboardError ? explain(failure) : 'Something went wrong on this page.';
@@ -70,7 +77,10 @@ function scroll() {
     log.scrollTop = log.scrollHeight;
 }
 
-/** Adds an entry to the conversation; the element of its words. */
+/**
+ * Adds an entry to the conversation; the element of its words.
+ * @param {string} who @param {string} name @param {string} text
+ */
 function say(who, name, text) {
     const [item, label, words] = ['li', 'span', 'span'].map((tag) => document.createElement(tag));
     item.dataset.who = who;
@@ -84,12 +94,14 @@ function say(who, name, text) {
     return words;
 }
 
+/** @param {number} ms */
 const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
 
 /** @param {{sttMs?: number, llmMs?: number, ttsMs?: number}} timings @param {number} [firstSoundMs] */
 function showTimings({ sttMs, llmMs, ttsMs }, firstSoundMs) {
     const rows = { Hearing: sttMs, Thinking: llmMs, Speaking: ttsMs, 'First sound': firstSoundMs };
-    timings.replaceChildren(...Object.entries(rows).filter(([, ms]) => ms !== undefined).map(([name, ms]) => {
+    timings.replaceChildren(...Object.entries(rows).flatMap(([name, ms]) => {
+        if (ms === undefined) return [];
         const [row, term, value] = ['div', 'dt', 'dd'].map((tag) => document.createElement(tag));
         term.textContent = name;
         value.textContent = seconds(ms);
@@ -113,7 +125,10 @@ async function take(what) {
     interrupt();
     const mine = turn = new AbortController();
     const askedAt = performance.now();
-    let firstSoundMs, words;
+    /** @type {number|undefined} */
+    let firstSoundMs;
+    /** @type {HTMLElement|undefined} */
+    let words;
     const sound = () => {
         firstSoundMs ??= performance.now() - askedAt;
         show('speaking');
@@ -176,7 +191,7 @@ function release() {
     if (!hold || hold.latched) return;
     if (performance.now() - hold.since >= TAP_MS) return finish();
     hold.latched = true;
-    show(document.body.dataset.state);
+    show(document.body.dataset.state ?? 'idle');
 }
 
 async function finish({ send = true } = {}) {
@@ -196,7 +211,7 @@ async function finish({ send = true } = {}) {
 const discard = () => finish({ send: false });
 
 let pointedAt = -Infinity;
-talk.addEventListener('pointerdown', (event) => {
+talk.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => {
     if (event.button !== 0) return;
     talk.setPointerCapture(event.pointerId);
     pointedAt = event.timeStamp;
@@ -204,15 +219,16 @@ talk.addEventListener('pointerdown', (event) => {
 });
 for (const type of ['pointerup', 'lostpointercapture']) talk.addEventListener(type, release);
 talk.addEventListener('pointercancel', discard);
-talk.addEventListener('contextmenu', (event) => event.preventDefault()); // a long touch
+talk.addEventListener('contextmenu', (/** @type {Event} */ event) => event.preventDefault()); // a long touch
 
+/** @param {KeyboardEvent} event */
 const isHoldKey = ({ key }) => key === ' ' || key === 'Enter';
-talk.addEventListener('keydown', (event) => {
+talk.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
     if (!isHoldKey(event)) return;
     event.preventDefault();
     if (!event.repeat) press();
 });
-talk.addEventListener('keyup', (event) => {
+talk.addEventListener('keyup', (/** @type {KeyboardEvent} */ event) => {
     if (!isHoldKey(event)) return;
     event.preventDefault();
     release();
@@ -221,7 +237,7 @@ talk.addEventListener('blur', () => { if (!hold?.latched) discard(); });
 document.addEventListener('visibilitychange', () => { if (document.hidden) discard(); });
 
 // Assistive technology presses without holding, and not all of it by a pointer.
-talk.addEventListener('click', (event) => {
+talk.addEventListener('click', (/** @type {PointerEvent} */ event) => {
     if (event.detail !== 0 || event.timeStamp - pointedAt < CLICK_MS) return;
     press();
     release();
@@ -229,7 +245,7 @@ talk.addEventListener('click', (event) => {
 
 // --- Everything else -----------------------------------------------------------------------------
 
-form.addEventListener('submit', (event) => {
+form.addEventListener('submit', (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const text = question.value.trim();
     if (text === '') return;

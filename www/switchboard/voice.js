@@ -113,7 +113,7 @@ function bytesOf(base64) {
 export class Player extends EventTarget {
     /** @type {AudioContext|null} */
     #context = null;
-    /** The audio so far of each clause. @type {Map<number, Uint8Array[]>} */
+    /** The audio so far of each clause. @type {Map<number, BlobPart[]>} */
     #pieces = new Map();
     #chain = Promise.resolve(); // decoding overlaps, scheduling is in order
     /** @type {Set<AudioBufferSourceNode>} */
@@ -236,6 +236,7 @@ export function newSessionId() {
  * @property {string} reply
  * @property {string} format the audio's media type
  * @property {string} engine who took part
+ * @property {string} [sessionId] as it was given
  * @property {{sttMs?: number, llmMs?: number, ttsMs?: number, ttfaMs?: number, totalMs: number}} timings
  * @property {string} traceId
  */
