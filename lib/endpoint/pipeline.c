@@ -150,6 +150,7 @@ static enum sb_error find_principal(struct sb_pipeline *p)
                                        .config = p->request.config,
                                        .authorization = p->head.authorization,
                                        .origin = p->head.origin,
+                                       .reads = (p->head.method & (SB_GET | SB_HEAD)) != 0,
                                        .now_ms = p->request.now_ms,
                                        .keyring = p->worker->runtime->keyring,
                                        .db = p->worker->runtime->db,

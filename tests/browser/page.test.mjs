@@ -143,6 +143,11 @@ describe('the page', { concurrency: 4 }, () => {
         const kept = (id) => sql(server, `SELECT count(*) FROM transcript_items i JOIN sessions s
             ON s.key = i.session WHERE s.kind = 'voice' AND s.id = '${id}'`);
         assert.deepEqual([kept(ids[1]), kept(ids[2])], ['4', '2']);
+        const read = await page.evaluate(async (id) => {
+            const { Switchboard } = await import('/switchboard.js');
+            return (await new Switchboard().json(`/api/sessions/${id}/transcript`)).items.map(({ role }) => role);
+        }, ids[2]);
+        assert.deepEqual(read, ['user', 'assistant'], 'the visitor reads what it said');
         await close(page);
     });
 

@@ -418,6 +418,15 @@ Test(principal, refuses_a_visitor_from_any_but_its_own_origin)
     cr_assert_eq(find_visitor("", NULL), SB_OK, "bound to none, comes from none");
 }
 
+Test(principal, takes_a_visitor_that_reads_without_an_origin_but_not_from_another)
+{
+    input.reads = true;
+    cr_assert_eq(find_visitor("https://a.example", NULL), SB_OK);
+    cr_assert_eq(principal.kind, SB_PRINCIPAL_VISITOR);
+    cr_assert_eq(find_visitor("https://a.example", "https://b.example"), SB_E_UNAUTHENTICATED);
+    cr_assert_eq(find_visitor("", "https://a.example"), SB_E_UNAUTHENTICATED);
+}
+
 Test(principal, refuses_visitors_where_they_are_not_enabled)
 {
     cr_assert_eq(find_visitor("", NULL), SB_OK, "positive control");
