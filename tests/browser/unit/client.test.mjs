@@ -126,18 +126,29 @@ test("a visitor's token outlives the page, until it expires or is refused", asyn
     assert.equal(visitors, 3);
 });
 
+/** A getToken that gives nothing until the test has ended, when give() is called. */
+function hanging() {
+    let give;
+    const given = new Promise((resolve) => { give = () => resolve('late'); });
+    return { getToken: () => given, give };
+}
+
 for (const [name, getToken, code] of [
     ['fails', () => Promise.reject(new Error('offline')), 'token_failed'],
     ['throws', () => { throw new Error('signed out'); }, 'token_failed'],
-    ['gives none in time', () => new Promise(() => {}), 'timeout']])
+    ['gives none in time', null, 'timeout']])
     test(`a getToken that ${name} is an error like others, and the next request asks again`, async () => {
         let asked = 0;
-        const { board, calls } = client(() => answer(200), { getToken: () => (asked++ ? 'opaque' : getToken()) });
+        const hung = hanging();
+        const { board, calls } = client(() => answer(200),
+                                        { getToken: () => (asked++ ? 'opaque' : (getToken ?? hung.getToken)()) });
         const options = { retries: 0, timeoutMs: 20 };
         await assert.rejects(board.json('/api/a', options), (error) => error instanceof SwitchboardError
             && error.code === code && error.status === 0);
         assert.equal(calls.length, 0);
-        if (code === 'token_failed') await board.json('/api/a', options);
+        hung.give();
+        await board.json('/api/a', options);
+        assert.equal(asked, code === 'timeout' ? 1 : 2);
     });
 
 test('a getToken that hangs does not hold up what comes half a minute later', async () => {
@@ -157,11 +168,13 @@ test('a getToken that hangs does not hold up what comes half a minute later', as
 });
 
 test('a signal ends the wait for a token', async () => {
-    const { board } = client(() => answer(200), { getToken: () => new Promise(() => {}) });
+    const { getToken, give } = hanging();
+    const { board } = client(() => answer(200), { getToken });
     const abort = new AbortController();
     const ending = board.json('/api/a', { signal: abort.signal });
     abort.abort(new Error('enough'));
     await assert.rejects(ending, { message: 'enough' });
+    give();
 });
 
 test('a token that has less than half a minute left is used until its end', async () => {
