@@ -341,3 +341,144 @@ test('a recording that ends by itself lets the microphone go', async () => {
     const audio = await recording.stop();
     assert.deepEqual([await audio.text(), audio.type], ['sound', 'audio/webm']);
 });
+
+/** A client whose turns are answered piece by piece: say() goes to the turn of that number. */
+function conversation() {
+    const turns = [];
+    const board = new Switchboard({ storage: null, getToken: () => 'token', fetch: async () => stream(
+        new ReadableStream({ start: (controller) => { turns.push(controller); } })) });
+    const say = async (turn, text) => {
+        turns[turn].enqueue(new TextEncoder().encode(text));
+        await settle();
+    };
+    return { board, say };
+}
+
+test('a turn that begins while another one is still being answered is alone on the player', async () => {
+    const context = audio();
+    const player = new Player();
+    const { board, say } = conversation();
+    const heard = [];
+    board.voiceTurn({ text: 'one', player, onAudio: ({ data }) => heard.push(atob(data)) });
+    await settle();
+    await say(0, event('audio', piece(1, 'old', false)));
+    board.voiceTurn({ text: 'two', player });
+    await settle();
+    await say(0, event('audio', piece(1, 'er')));
+    await say(1, event('audio', piece(1, 'new')));
+    await say(0, event('audio', piece(2, 'older')));
+    assert.deepEqual(context.decodes.map(({ bytes }) => bytes), ['new']);
+    assert.deepEqual(heard, ['old', 'er', 'older'], 'its own callbacks go on');
+});
+
+test('what ends an earlier turn leaves the later one speaking', async () => {
+    const context = audio();
+    const player = new Player();
+    const { board, say } = conversation();
+    const abort = new AbortController();
+    board.voiceTurn({ text: 'one', player, signal: abort.signal }).catch(() => {});
+    await settle();
+    board.voiceTurn({ text: 'two', player });
+    await settle();
+    await say(1, event('audio', piece(0, 'a')));
+    context.decodes[0].ready();
+    await settle();
+    abort.abort();
+    assert.deepEqual([player.speaking, context.sources[0].stopped], [true, undefined]);
+});
+
+test('a player that is reset within a turn says nothing more of it', async () => {
+    const context = audio();
+    const player = new Player();
+    const { board, say } = conversation();
+    board.voiceTurn({ text: 'one', player });
+    await settle();
+    await say(0, event('audio', piece(0, 'a', false)));
+    player.reset();
+    await say(0, event('audio', piece(0, 'b')) + event('audio', piece(1, 'c')));
+    assert.equal(context.decodes.length, 0);
+});
+
+test('a turn keeps no listener on its signal but what silences it', async () => {
+    const { signal } = new AbortController();
+    const kept = new Set();
+    signal.addEventListener = (type, listener) => kept.add(listener);
+    signal.removeEventListener = (type, listener) => kept.delete(listener);
+    await take(event('done', DONE), { text: 'hi', signal });
+    assert.equal(kept.size, 1);
+});
+
+test('idle is told when speech ends, and not when there was none', async () => {
+    const context = audio();
+    const player = new Player();
+    let idle = 0;
+    player.addEventListener('idle', () => { idle++; });
+    player.reset();
+    assert.equal(idle, 0);
+    player.add(piece(0, 'a'));
+    await settle();
+    context.decodes[0].ready();
+    await settle();
+    player.reset();
+    assert.equal(idle, 1);
+});
+
+for (const [state, ends] of [['running', false], ['suspended', true]])
+    test(`speech is ${ends ? '' : 'not '}over after 3 s for an audio context that is ${state}`, async () => {
+        const real = globalThis.setTimeout;
+        const due = [];
+        const context = Object.assign(audio(), { state, resume: async () => {} });
+        const player = new Player();
+        player.add(piece(0, 'a'));
+        await settle();
+        context.decodes[0].ready();
+        await settle();
+        let finished = false;
+        globalThis.setTimeout = (run, ms) => (ms === 3000 ? due.push(run) : real(run, ms));
+        player.finished().then(() => { finished = true; });
+        await settle();
+        globalThis.setTimeout = real;
+        due[0]();
+        await settle();
+        assert.equal(finished, ends);
+        player.reset();
+        await settle();
+        assert.equal(finished, true);
+    });
+
+for (const state of ['suspended', 'interrupted'])
+    test(`a gesture wakes an audio context that is ${state}`, () => {
+        let woken = 0;
+        Object.assign(audio(), { state, resume: async () => { woken++; } });
+        new Player().unlock();
+        assert.equal(woken, 1);
+    });
+
+test('a recording that ends by itself lets the microphone go', async () => {
+    let recorder;
+    let stopped = 0;
+    const track = { stop: () => { stopped++; } };
+    globalThis.MediaRecorder = class {
+        state = 'recording';
+
+        mimeType = 'audio/webm';
+
+        constructor() { recorder = this; }
+
+        static isTypeSupported() { return true; }
+
+        start() {}
+
+        end() { // as after an error of its own
+            this.state = 'inactive';
+            this.ondataavailable({ data: new Blob(['sound']) });
+            this.onstop();
+        }
+    };
+    const recording = new Recorder({ getTracks: () => [track] });
+    recorder.end();
+    await recording.ended;
+    assert.equal(stopped, 1);
+    const audio = await recording.stop();
+    assert.deepEqual([await audio.text(), audio.type], ['sound', 'audio/webm']);
+});
