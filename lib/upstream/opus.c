@@ -113,6 +113,15 @@ static enum sb_error decode(struct decoding *decoding, const struct sb_audio_for
     return error;
 }
 
+/* Packets of padding take more of the disk than what they say, for as long as the turn lasts. */
+static bool keep_the_shorter(struct sb_voice_recording *recording)
+{
+    if (recording->ogg_length <= recording->pcm_length)
+        return true;
+    recording->ogg_length = 0;
+    return ftruncate(recording->ogg_fd, 0) == 0;
+}
+
 enum sb_error sb_opus_decode(struct sb_voice_recording *recording,
                              const struct sb_audio_format *format)
 {
@@ -130,5 +139,5 @@ enum sb_error sb_opus_decode(struct sb_voice_recording *recording,
         if (ftruncate(recording->pcm_fd, 0) != 0 || ftruncate(recording->ogg_fd, 0) != 0)
             error = SB_E_UNAVAILABLE;
     }
-    return error;
+    return error == SB_OK && !keep_the_shorter(recording) ? SB_E_UNAVAILABLE : error;
 }

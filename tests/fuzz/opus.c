@@ -75,10 +75,10 @@ static void check(enum sb_error (*read)(int, sb_audio_packets *, void *), const 
     FUZZ_REQUIRE(decoded == SB_OK || decoded == SB_E_UNSUPPORTED_MEDIA_TYPE);
     FUZZ_REQUIRE(written == recording.pcm_length && written % 2 == 0);
     FUZZ_REQUIRE(written <= SB_AUDIO_PCM_MAX && (decoded == SB_OK) == (written > 0));
-    if (decoded == SB_OK) /* what was decoded is the same when it is read again */
+    if (recording.ogg_length > 0) /* what was decoded is the same when it is read again */
         check_again(&recording);
     FUZZ_REQUIRE(lseek(recording.ogg_fd, 0, SEEK_END) == recording.ogg_length);
-    FUZZ_REQUIRE((decoded == SB_OK) == (recording.ogg_length > 0));
+    FUZZ_REQUIRE(recording.ogg_length <= recording.pcm_length);
     close(recording.fd);
     close(recording.pcm_fd);
     close(recording.ogg_fd);

@@ -52,6 +52,9 @@ static void add_packet(const void *packet, size_t length)
     webm_block(&file, 0xA3, 1, 0x80, packet, length);
 }
 
+/* Bytes that each packet of add_tone() is padded to; 0: it is not. */
+static int padded;
+
 /* So many packets of 20 ms of a tone of the given heights, left and right. */
 static void add_tone(int channels, int packets, double left, double right)
 {
@@ -59,15 +62,19 @@ static void add_tone(int channels, int packets, double left, double right)
     OpusEncoder *encoder = opus_encoder_create(CODED_HZ, channels, OPUS_APPLICATION_AUDIO, &error);
     for (int i = 0; i < packets; i++) {
         opus_int16 samples[FRAME * 2];
-        unsigned char packet[PACKET_MAX];
+        unsigned char packet[SB_AUDIO_PACKET_MAX];
         for (int at = 0; at < FRAME; at++) {
             double wave = sin(2 * M_PI * TONE_HZ * (i * FRAME + at) / CODED_HZ);
             samples[at * channels] = (opus_int16)(left * wave);
             if (channels == 2)
                 samples[at * channels + 1] = (opus_int16)(right * wave);
         }
-        int length = opus_encode(encoder, samples, FRAME, packet, sizeof packet);
+        int length = opus_encode(encoder, samples, FRAME, packet, PACKET_MAX);
         cr_assert_gt(length, 2);
+        if (padded > 0) {
+            cr_assert_eq(opus_packet_pad(packet, length, padded), OPUS_OK);
+            length = padded;
+        }
         add_packet(packet, (size_t)length);
     }
     opus_encoder_destroy(encoder);
@@ -108,6 +115,17 @@ Test(opus, a_tone_is_heard_again)
     cr_expect_eq(decode(&webm), SB_OK);
     cr_expect_eq(recording.pcm_length, SB_AUDIO_RATE_HZ * 2);
     cr_expect_float_eq(height(), 8000, 400);
+}
+
+Test(opus, of_packets_that_are_padding_only_the_samples_are_kept)
+{
+    padded = SB_AUDIO_PACKET_MAX;
+    begin();
+    add_tone(1, 50, 8000, 0);
+    cr_expect_eq(decode(&webm), SB_OK);
+    cr_expect_eq(recording.pcm_length, SB_AUDIO_RATE_HZ * 2);
+    cr_expect_eq(recording.ogg_length, 0);
+    cr_expect_eq(lseek(recording.ogg_fd, 0, SEEK_END), 0);
 }
 
 Test(opus, two_channels_are_mixed)
