@@ -4,7 +4,7 @@ import test from 'node:test';
 import { load, stream } from '../support/www.mjs';
 
 const { Switchboard, SwitchboardError, backoffMs, pickMimeType, retryAfterSeconds } = await load('switchboard.js');
-const { pause } = await load('switchboard/error.js');
+const { mayPass, pause } = await load('switchboard/error.js');
 
 const NOW_MS = Date.parse('2026-01-01T00:00:00Z');
 
@@ -377,4 +377,22 @@ test('recordings are webm where the browser can, mp4 where it cannot, else its d
     assert.equal(only('audio/webm;codecs=opus', 'audio/webm', 'audio/mp4'), 'audio/webm;codecs=opus');
     assert.equal(only('audio/mp4'), 'audio/mp4');
     assert.equal(only(), '');
+});
+
+test('what may pass is no answer, too many requests, and what is down behind', () => {
+    const passes = (status) => mayPass(new SwitchboardError({ code: 'x', message: 'x', status }));
+    assert.deepEqual([0, 400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504].filter(passes), [0, 429, 502, 503, 504]);
+    assert.equal(mayPass(new Error('x')), false);
+});
+
+test('a pause ends in time, or at once with the reason of its signal', async () => {
+    const began = performance.now();
+    await pause(30);
+    assert.ok(performance.now() - began >= 29);
+    const abort = new AbortController();
+    const paused = pause(1e9, abort.signal);
+    abort.abort(new Error('enough'));
+    await assert.rejects(paused, { message: 'enough' });
+    await assert.rejects(pause(1e9, abort.signal), { message: 'enough' });
+    await pause(1, new AbortController().signal);
 });

@@ -35,6 +35,12 @@ test('an event is given as soon as its empty line is there, a CR included', () =
     assert.equal(parse(['data: a\r\r']).events.length, 1);
 });
 
+test('a time to wait is taken where it is digits', () => {
+    const { retryMs } = parse(['data: 9\nretry: soon\n\n']).parser;
+    assert.equal(retryMs, null);
+    assert.equal(parse(['retry: 250\nretry: 1s\n\n']).parser.retryMs, 250);
+});
+
 test('an event that the stream ends within is none', () => {
     assert.deepEqual(parse(['data: a\n\ndata: b\n']).events, [['message', 'a', '']]);
 });

@@ -170,7 +170,8 @@ Test(multipart, breaks_of_the_form_are_refused)
 Test(multipart, a_content_type_of_another_kind_is_unsupported)
 {
     static const char *const types[] = {"", "application/json", "multipart/mixed; boundary=XX",
-                                        "multipart/form-dataX; boundary=XX"};
+                                        "multipart/form-dataX; boundary=XX",
+                                        "multipart/form-date; boundary=XX"};
     for (size_t i = 0; i < SB_COUNT(types); i++)
         expect_as(types[i], "x", SB_E_UNSUPPORTED_MEDIA_TYPE, NULL);
 }

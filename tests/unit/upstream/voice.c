@@ -330,6 +330,18 @@ Test(voice, a_tick_that_fails_ends_a_turn)
     cr_expect_eq(ticks, 1);
 }
 
+Test(voice, a_turn_of_less_than_a_second_has_no_tick)
+{
+    struct sb_voice_reply reply;
+    int ticks = 0;
+    voice.tick = say_gone;
+    voice.context = &ticks;
+    script = "x";
+    thinking_hangs = true;
+    cr_expect_eq(answer_for(SB_VOICE_TICK_MS / 2, &receiver, &reply), SB_E_UPSTREAM_TIMEOUT);
+    cr_expect_eq(ticks, 0);
+}
+
 Test(voice, a_tick_comes_while_much_moves_too)
 {
     struct sb_voice_reply reply;
