@@ -1,5 +1,7 @@
 // Server-sent events over fetch, which unlike EventSource can POST and send a token.
-import { SwitchboardError } from './error.js';
+import { SwitchboardError, within } from './error.js';
+
+const SILENCE_MS = 45000; // the server pings at least each 15 s
 
 /**
  * @typedef {{type: string, data: string, lastEventId: string}} ServerEvent
@@ -75,8 +77,8 @@ export class SseParser {
 
 /**
  * Gives all events of an answer to parser; returns at the end of the stream. Rejects with
- * `bad_answer` where it is no stream of events, `interrupted` where it breaks, and with whatever a
- * callback throws.
+ * `bad_answer` where it is no stream of events, `interrupted` where it breaks or not even a ping
+ * comes for 45 s, and with whatever a callback throws.
  * @param {Response} response
  * @param {SseParser} parser
  */
@@ -90,7 +92,8 @@ export async function readEvents(response, parser) {
     const decoder = new TextDecoder(); // drops a byte order mark
     try {
         for (;;) {
-            const { done, value } = await reader.read().catch((cause) => {
+            const { done, value } = await within({ ms: SILENCE_MS, late: new Error('Nothing came any more.') },
+                                                 () => reader.read()).catch((cause) => {
                 throw new SwitchboardError({ code: 'interrupted', message: 'The connection broke.', cause });
             });
             if (done) return;

@@ -75,6 +75,16 @@ test('a stream that breaks is interrupted, whatever broke it', async () => {
                          (error) => error instanceof SwitchboardError && error.code === 'interrupted');
 });
 
+test('a stream on which not even a ping comes any more is interrupted, and let go of', async (t) => {
+    const waits = [], seen = [];
+    t.mock.method(globalThis, 'setTimeout', (run, ms) => { if (waits.push(ms) === 2) queueMicrotask(run); });
+    let cancelled = false;
+    const body = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('data: a\n\n')),
+                                      cancel: () => { cancelled = true; } });
+    await assert.rejects(readEvents(stream(body), new SseParser(({ data }) => seen.push(data))), { code: 'interrupted' });
+    assert.deepEqual([seen, waits, cancelled], [['a'], [45000, 45000], true]);
+});
+
 test('an answer that is no stream of events is a bad one', async () => {
     await assert.rejects(readEvents(new Response('data: a\n\n', { headers: { 'Content-Type': 'text/html' } }),
                                     new SseParser(assert.fail)), { code: 'bad_answer', status: 200 });

@@ -201,27 +201,28 @@ test('reset stops what plays, and what is still being decoded never starts', asy
     assert.ok(context.sources[1].at < 10.1, 'the next turn waits for nothing that was still to come');
 });
 
-/** A client whose turns are answered piece by piece: say() goes to the turn of that number. */
-function conversation() {
+/** Turns that are answered piece by piece, say() goes to the one of that number; their connections break with the test. */
+function conversation(t) {
     const turns = [];
     const board = new Switchboard({ storage: null, getToken: () => 'token', fetch: async () => stream(
         new ReadableStream({ start: (controller) => { turns.push(controller); } })) });
-    const say = async (turn, text) => {
-        turns[turn].enqueue(new TextEncoder().encode(text));
+    const say = async (number, text) => {
+        turns[number].enqueue(new TextEncoder().encode(text));
         await settle();
     };
-    return { board, say };
+    t.after(() => turns.forEach((controller) => controller.error(new Error('over'))));
+    return { turn: (options) => { board.voiceTurn(options).catch(() => {}); }, say };
 }
 
-test('a turn that begins while another one is still being answered is alone on the player', async () => {
+test('a turn that begins while another one is still being answered is alone on the player', async (t) => {
     const context = audio();
     const player = new Player();
-    const { board, say } = conversation();
+    const { turn, say } = conversation(t);
     const heard = [];
-    board.voiceTurn({ text: 'one', player, onAudio: ({ data }) => heard.push(atob(data)) });
+    turn({ text: 'one', player, onAudio: ({ data }) => heard.push(atob(data)) });
     await settle();
     await say(0, event('audio', piece(1, 'old', false)));
-    board.voiceTurn({ text: 'two', player });
+    turn({ text: 'two', player });
     await settle();
     await say(0, event('audio', piece(1, 'er')));
     await say(1, event('audio', piece(1, 'new')));
@@ -230,14 +231,14 @@ test('a turn that begins while another one is still being answered is alone on t
     assert.deepEqual(heard, ['old', 'er', 'older'], 'its own callbacks go on');
 });
 
-test('what ends an earlier turn leaves the later one speaking', async () => {
+test('what ends an earlier turn leaves the later one speaking', async (t) => {
     const context = audio();
     const player = new Player();
-    const { board, say } = conversation();
+    const { turn, say } = conversation(t);
     const abort = new AbortController();
-    board.voiceTurn({ text: 'one', player, signal: abort.signal }).catch(() => {});
+    turn({ text: 'one', player, signal: abort.signal });
     await settle();
-    board.voiceTurn({ text: 'two', player });
+    turn({ text: 'two', player });
     await settle();
     await say(1, event('audio', piece(0, 'a')));
     context.decodes[0].ready();
@@ -246,11 +247,11 @@ test('what ends an earlier turn leaves the later one speaking', async () => {
     assert.deepEqual([player.speaking, context.sources[0].stopped], [true, undefined]);
 });
 
-test('a player that is reset within a turn says nothing more of it', async () => {
+test('a player that is reset within a turn says nothing more of it', async (t) => {
     const context = audio();
     const player = new Player();
-    const { board, say } = conversation();
-    board.voiceTurn({ text: 'one', player });
+    const { turn, say } = conversation(t);
+    turn({ text: 'one', player });
     await settle();
     await say(0, event('audio', piece(0, 'a', false)));
     player.reset();
