@@ -294,7 +294,7 @@ static enum sb_error put(struct sb_request *request, const void *in, void *out)
     if (error == SB_OK)
         error = sb_request_write(request, put_items, &batch);
     if (error == SB_E_CONFLICT)
-        sb_request_explain(request, "The session has as many items as a session can have.");
+        sb_request_explain(request, "The session is full: another one can be made.");
     return error;
 }
 

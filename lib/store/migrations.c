@@ -227,6 +227,13 @@ static const char persons[] =
     "CREATE INDEX lead_events_from ON lead_events (before) WHERE type = 'assignee';"
     "CREATE INDEX lead_events_to ON lead_events (after) WHERE type = 'assignee';";
 
+/* What an owner keeps is bounded by its text: a sum over sessions, not over items. */
+static const char session_characters[] =
+    "ALTER TABLE sessions ADD COLUMN characters INTEGER NOT NULL DEFAULT 0"
+    " CHECK (characters >= 0);"
+    "UPDATE sessions SET characters = (SELECT coalesce(sum(length(text)), 0)"
+    " FROM transcript_items WHERE session = sessions.key);";
+
 const struct sb_migration sb_migrations[] = {
     {1, people_and_threads},
     {2, calls},
@@ -237,5 +244,6 @@ const struct sb_migration sb_migrations[] = {
     {7, leads},
     {8, chat_cache},
     {9, persons},
+    {10, session_characters},
 };
 const size_t sb_migration_count = SB_COUNT(sb_migrations);

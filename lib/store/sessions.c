@@ -168,21 +168,36 @@ enum sb_error sb_sessions_expire(struct sb_db_conn *tx, int64_t before_ms, int64
 
 /* Putting items */
 
-/* Changes an item that is there; *there says whether it is. */
-static enum sb_error change_item(struct sb_db_conn *tx, int64_t key, const struct sb_item *item,
-                                 bool *there)
+/* Characters of an item's text, as it is kept (-1: it is not) and as it is put. */
+struct lengths {
+    int64_t before, after;
+};
+
+static enum sb_error read_lengths(const struct sb_db_row *row, void *context)
 {
-    int64_t changes = 0;
-    enum sb_error error =
-        sb_db_exec(tx,
-                   "UPDATE transcript_items SET role = $3, text = $4, interrupted = $5"
-                   " WHERE session = $1 AND id = $2",
-                   SB_DB_VALUES(SB_DB_INT(key), SB_DB_TEXT(item->id),
-                                SB_DB_TEXT(sb_item_role_names[item->role]), SB_DB_TEXT(item->text),
-                                SB_DB_INT(item->interrupted)),
-                   &changes);
-    *there = changes > 0;
-    return error;
+    *(struct lengths *)context = (struct lengths){sb_db_row_int(row, 0), sb_db_row_int(row, 1)};
+    return SB_OK;
+}
+
+static enum sb_error measure(struct sb_db_conn *tx, int64_t key, const struct sb_item *item,
+                             struct lengths *lengths)
+{
+    return sb_db_query(tx,
+                       "SELECT coalesce((SELECT length(text) FROM transcript_items"
+                       " WHERE session = $1 AND id = $2), -1), length($3)",
+                       SB_DB_VALUES(SB_DB_INT(key), SB_DB_TEXT(item->id), SB_DB_TEXT(item->text)),
+                       read_lengths, lengths);
+}
+
+static enum sb_error change_item(struct sb_db_conn *tx, int64_t key, const struct sb_item *item)
+{
+    return sb_db_exec(tx,
+                      "UPDATE transcript_items SET role = $3, text = $4, interrupted = $5"
+                      " WHERE session = $1 AND id = $2",
+                      SB_DB_VALUES(SB_DB_INT(key), SB_DB_TEXT(item->id),
+                                   SB_DB_TEXT(sb_item_role_names[item->role]),
+                                   SB_DB_TEXT(item->text), SB_DB_INT(item->interrupted)),
+                      NULL);
 }
 
 struct neighbours {
@@ -257,16 +272,25 @@ static enum sb_error find_place(struct sb_db_conn *tx, int64_t key, const char *
     return error;
 }
 
-/* room: for how many more items. */
-static enum sb_error put_item(struct sb_db_conn *tx, int64_t key, const struct sb_item *item,
-                              int64_t now_ms, int64_t *room)
+/* Of a session, while items are put into it. */
+struct putting {
+    int64_t key;
+    int64_t room;       /* for so many more items */
+    int64_t characters; /* that have come, less those that went */
+};
+
+static enum sb_error put_item(struct sb_db_conn *tx, const struct sb_item *item, int64_t now_ms,
+                              struct putting *putting)
 {
-    bool there;
-    int64_t place;
-    enum sb_error error = change_item(tx, key, item, &there);
-    if (error != SB_OK || there)
+    int64_t key = putting->key, place;
+    struct lengths lengths;
+    enum sb_error error = measure(tx, key, item, &lengths);
+    if (error != SB_OK)
         return error;
-    if ((*room)-- <= 0)
+    putting->characters += lengths.after - (lengths.before < 0 ? 0 : lengths.before);
+    if (lengths.before >= 0)
+        return change_item(tx, key, item);
+    if (putting->room-- <= 0)
         return SB_E_CONFLICT;
     error = find_place(tx, key, item->previous_id, &place);
     if (error != SB_OK)
@@ -281,29 +305,57 @@ static enum sb_error put_item(struct sb_db_conn *tx, int64_t key, const struct s
         NULL);
 }
 
-static enum sb_error find_room(struct sb_db_conn *tx, int64_t key, int64_t *room)
+static enum sb_error begin_putting(struct sb_db_conn *tx, const struct sb_items_batch *batch,
+                                   struct putting *putting)
 {
     int64_t count = 0;
-    enum sb_error error =
-        sb_db_query(tx, "SELECT count(*) FROM transcript_items WHERE session = $1",
-                    SB_DB_VALUES(SB_DB_INT(key)), read_number, &count);
-    *room = SB_SESSION_ITEMS_MAX - count;
+    enum sb_error error = find_key(tx, batch->owner, batch->session_id, &putting->key);
+    if (error == SB_OK)
+        error = sb_db_query(tx, "SELECT count(*) FROM transcript_items WHERE session = $1",
+                            SB_DB_VALUES(SB_DB_INT(putting->key)), read_number, &count);
+    putting->room = SB_SESSION_ITEMS_MAX - count;
     return error;
+}
+
+/* Keeps the sessions last put into, this one first, that together have no more text than max. */
+static enum sb_error bound_text(struct sb_db_conn *tx, const char *owner, int64_t key, int64_t max)
+{
+    int64_t own = 0, all = 0;
+    enum sb_error error = sb_db_query(tx, "SELECT characters FROM sessions WHERE key = $1",
+                                      SB_DB_VALUES(SB_DB_INT(key)), read_number, &own);
+    if (error == SB_OK && own > max)
+        return SB_E_CONFLICT;
+    if (error == SB_OK)
+        error = sb_db_query(tx, "SELECT sum(characters) FROM sessions WHERE owner = $1",
+                            SB_DB_VALUES(SB_DB_TEXT(owner)), read_number, &all);
+    if (error != SB_OK || all <= max)
+        return error;
+    return sb_db_exec(tx,
+                      "DELETE FROM sessions WHERE key IN (SELECT key FROM (SELECT key,"
+                      " sum(characters) OVER (ORDER BY updated_at DESC, key DESC) AS total"
+                      " FROM sessions WHERE owner = $1 AND key <> $2) newest WHERE total > $3)",
+                      SB_DB_VALUES(SB_DB_TEXT(owner), SB_DB_INT(key), SB_DB_INT(max - own)), NULL);
 }
 
 enum sb_error sb_sessions_put(struct sb_db_conn *tx, const struct sb_items_batch *batch)
 {
-    int64_t key, room;
-    enum sb_error error = find_key(tx, batch->owner, batch->session_id, &key);
-    if (error == SB_OK)
-        error = find_room(tx, key, &room);
+    static const char visitor[] = "visitor:";
+    bool guest = strncmp(batch->owner, visitor, strlen(visitor)) == 0;
+    struct putting putting = {.characters = 0};
+    enum sb_error error = begin_putting(tx, batch, &putting);
     for (size_t i = 0; error == SB_OK && i < batch->count; i++)
-        error = put_item(tx, key, &batch->items[i], batch->now_ms, &room);
+        error = put_item(tx, &batch->items[i], batch->now_ms, &putting);
     if (error == SB_OK)
-        error =
-            sb_db_exec(tx, "UPDATE sessions SET updated_at = max(updated_at, $2) WHERE key = $1",
-                       SB_DB_VALUES(SB_DB_INT(key), SB_DB_INT(batch->now_ms)), NULL);
-    return error;
+        error = sb_db_exec(tx,
+                           "UPDATE sessions SET updated_at = max(updated_at, $2),"
+                           " characters = characters + $3 WHERE key = $1",
+                           SB_DB_VALUES(SB_DB_INT(putting.key), SB_DB_INT(batch->now_ms),
+                                        SB_DB_INT(putting.characters)),
+                           NULL);
+    if (error != SB_OK)
+        return error;
+    return bound_text(tx, batch->owner, putting.key,
+                      guest ? SB_SESSIONS_VISITOR_TEXT_MAX : SB_SESSIONS_TEXT_MAX);
 }
 
 /* Reading items */

@@ -17,6 +17,8 @@
 
 enum {
     SB_SESSIONS_OWNER_MAX = 1000,    /* of one owner */
+    SB_SESSIONS_TEXT_MAX = 20000000, /* characters in all items of a user */
+    SB_SESSIONS_VISITOR_TEXT_MAX = 500000,
     SB_SESSION_ITEMS_MAX = 5000,     /* of one session */
     SB_SESSION_BATCH_MAX = 100,      /* items put or read at once */
     SB_ITEM_TEXT_MAX = 8000,         /* characters */
@@ -95,7 +97,9 @@ struct sb_items_batch {
 };
 
 /* Inside a closure: adds the items, or changes role, text and interrupted of those that are there.
- * SB_E_CONFLICT: the session would have more than SB_SESSION_ITEMS_MAX. */
+ * Where the owner would have more text than SB_SESSIONS_TEXT_MAX (a visitor:
+ * SB_SESSIONS_VISITOR_TEXT_MAX), the sessions that were untouched for longest go. SB_E_CONFLICT:
+ * this one alone would have more, or more than SB_SESSION_ITEMS_MAX items. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_sessions_put(struct sb_db_conn *tx,
                                                            const struct sb_items_batch *batch);
 

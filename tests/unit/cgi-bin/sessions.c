@@ -365,7 +365,7 @@ Test(sessions_endpoint, a_full_session_says_so)
     const struct call_answer *answer = put(ada, "{\"role\":\"user\",\"text\":\"x\"}");
     expect_error(answer, 409, "conflict");
     cr_assert_str_eq(call_text(answer, "error.message"),
-                     "The session has as many items as a session can have.");
+                     "The session is full: another one can be made.");
 }
 
 Test(sessions_endpoint, a_deleted_session_is_gone_with_its_transcript)

@@ -351,6 +351,87 @@ Test(sessions, a_full_session_takes_no_more_items_but_changes)
                  SB_SESSION_ITEMS_MAX);
 }
 
+/* Puts one item with so many characters into the owner's session of that name. */
+static enum sb_error put_long(const char *owner, const char *session, const char *id,
+                              size_t characters, int64_t now_ms)
+{
+    char *text = malloc(2 * characters + 1);
+    cr_assert_not_null(text);
+    for (size_t i = 0; i < characters; i++)
+        memcpy(text + 2 * i, "\u00e9", 2);
+    text[2 * characters] = '\0';
+    const struct sb_item item = {.id = id, .text = text};
+    struct sb_items_batch batch = {owner, session, &item, 1, now_ms};
+    enum sb_error error = run(put_in, &batch);
+    free(text);
+    return error;
+}
+
+static int64_t sessions_left(void)
+{
+    return store_number(&store, "SELECT count(*) FROM sessions");
+}
+
+static int64_t characters(void)
+{
+    return store_number(&store, "SELECT sum(characters) FROM sessions");
+}
+
+#define GUEST "visitor:one"
+enum { GUEST_MAX = SB_SESSIONS_VISITOR_TEXT_MAX };
+
+Test(sessions, the_text_of_an_owner_is_counted_in_characters_as_items_come_change_and_go)
+{
+    open_at(GUEST, "s1", NOW_MS);
+    cr_assert_eq(put_long(GUEST, "s1", "a", 10, NOW_MS), SB_OK);
+    cr_assert_eq(put_long(GUEST, "s1", "b", 5, NOW_MS), SB_OK);
+    cr_expect_eq(characters(), 15);
+    cr_assert_eq(put_long(GUEST, "s1", "a", 3, NOW_MS), SB_OK);
+    cr_expect_eq(characters(), 8);
+    cr_assert_eq(put_long(GUEST, "s1", "a", 4, NOW_MS), SB_OK);
+    cr_expect_eq(characters(), 9);
+}
+
+Test(sessions, who_has_too_much_text_loses_what_was_untouched_for_longest)
+{
+    open_at(GUEST, "s1", NOW_MS);
+    open_at(GUEST, "s2", NOW_MS);
+    open_at(GUEST, "s3", NOW_MS);
+    open_at("visitor:other", "s1", NOW_MS);
+    cr_assert_eq(put_long("visitor:other", "s1", "a", GUEST_MAX, NOW_MS), SB_OK);
+    cr_assert_eq(put_long(GUEST, "s2", "a", GUEST_MAX / 2, NOW_MS + 2), SB_OK);
+    cr_assert_eq(put_long(GUEST, "s1", "a", GUEST_MAX / 2 - 1, NOW_MS + 3), SB_OK);
+    cr_assert_eq(put_long(GUEST, "s3", "a", 1, NOW_MS + 4), SB_OK);
+    cr_expect_eq(sessions_left(), 4, "it is just as much as there may be");
+    cr_assert_eq(put_long(GUEST, "s3", "b", 1, NOW_MS + 1), SB_OK);
+    struct sb_session session;
+    cr_expect_eq(find(GUEST, "s2", &session), SB_E_NOT_FOUND);
+    cr_expect_eq(find(GUEST, "s1", &session), SB_OK);
+    cr_expect_eq(find(GUEST, "s3", &session), SB_OK);
+    cr_expect_eq(find("visitor:other", "s1", &session), SB_OK);
+}
+
+Test(sessions, one_session_with_too_much_text_takes_no_more)
+{
+    open_at(GUEST, "s1", NOW_MS);
+    open_at(GUEST, "s2", NOW_MS);
+    cr_assert_eq(put_long(GUEST, "s1", "a", GUEST_MAX, NOW_MS), SB_OK);
+    cr_assert_eq(put_long(GUEST, "s1", "b", 1, NOW_MS), SB_E_CONFLICT);
+    cr_expect_eq(characters(), GUEST_MAX);
+    cr_expect_eq(store_number(&store, "SELECT count(*) FROM transcript_items"), 1);
+    cr_expect_eq(sessions_left(), 2);
+    cr_assert_eq(put_long(GUEST, "s1", "a", 1, NOW_MS), SB_OK, "what is there may become less");
+}
+
+Test(sessions, users_may_keep_more_text_than_visitors)
+{
+    open_at("user:ada", "s1", NOW_MS);
+    cr_assert_eq(put_long("user:ada", "s1", "a", GUEST_MAX + 1, NOW_MS), SB_OK);
+    cr_assert_eq(put_long("user:ada", "s1", "b", SB_SESSIONS_TEXT_MAX - GUEST_MAX - 1, NOW_MS),
+                 SB_OK);
+    cr_assert_eq(put_long("user:ada", "s1", "c", 1, NOW_MS), SB_E_CONFLICT);
+}
+
 Test(sessions, a_transcript_is_read_page_by_page)
 {
     open_at("user:ada", "s1", NOW_MS);
