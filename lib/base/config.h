@@ -106,7 +106,7 @@ struct sb_config {
     const char *decode_command, *stt_command, *tts_command;
     const char *receptionist_file;
     struct sb_spend budget_user, budget_visitor; /* of each, a day */
-    int64_t budget_site_tokens;                  /* of all, a day; 0: unlimited */
+    struct sb_spend budget_site;                 /* of all together; turns 0 */
     bool enable_sessions;
     int64_t sessions_keep_days, usage_keep_days, temp_audio_max_age_s;
     const char *smtp_host, *smtp_username, *smtp_password, *smtp_from, *sales_email;

@@ -10,7 +10,7 @@
 #include "store/budgets.h"
 
 typedef enum sb_error budget_fn(struct sb_db_conn *tx, const struct sb_reservation *reservation,
-                                const struct sb_spend *limit, int64_t site_tokens_max,
+                                const struct sb_spend *limit, const struct sb_spend *site_limit,
                                 struct sb_reserved *reserved);
 
 struct taking {
@@ -26,8 +26,8 @@ static enum sb_error take(struct sb_db_conn *tx, void *context)
     const struct sb_config *config = taking->request->config;
     bool user = taking->request->principal.kind == SB_PRINCIPAL_USER;
     return taking->take(tx, &taking->reservation,
-                        user ? &config->budget_user : &config->budget_visitor,
-                        config->budget_site_tokens, &taking->reserved);
+                        user ? &config->budget_user : &config->budget_visitor, &config->budget_site,
+                        &taking->reserved);
 }
 
 /* Who has no token is its address. What is stored is a keyed hash of it, another one each day, for

@@ -7,6 +7,7 @@ static const int64_t day_ms = 86400000;
 const char *const sb_budget_names[] = {[SB_BUDGET_TURNS] = "turns",
                                        [SB_BUDGET_SECONDS] = "seconds",
                                        [SB_BUDGET_TOKENS] = "tokens",
+                                       [SB_BUDGET_SITE_SECONDS] = "seconds of the whole site",
                                        [SB_BUDGET_SITE_TOKENS] = "tokens of the whole site",
                                        NULL};
 
@@ -72,22 +73,25 @@ static int64_t seconds_for(const struct sb_reservation *reservation, int64_t spe
 }
 
 static enum sb_error check(struct sb_db_conn *tx, const struct sb_reservation *reservation,
-                           const struct sb_spend *limit, int64_t site_tokens_max,
+                           const struct sb_spend *limit, const struct sb_spend *site_limit,
                            struct sb_reserved *reserved)
 {
     struct sb_spend own = {0}, site = {0};
     const struct sb_spend *more = &reservation->spend;
     enum sb_error error = owner_spend(tx, reservation, &own);
-    if (error == SB_OK && site_tokens_max > 0)
+    if (error == SB_OK && (site_limit->seconds > 0 || site_limit->tokens > 0))
         error = site_spend(tx, reservation, &site);
     if (error != SB_OK)
         return error;
-    reserved->seconds = seconds_for(reservation, own.seconds, limit->seconds);
+    int64_t of_own = seconds_for(reservation, own.seconds, limit->seconds);
+    int64_t of_site = seconds_for(reservation, site.seconds, site_limit->seconds);
+    reserved->seconds = of_own < of_site ? of_own : of_site;
     const bool refusals[] = {
         [SB_BUDGET_TURNS] = exceeds(own.turns, more->turns, limit->turns),
         [SB_BUDGET_SECONDS] = exceeds(own.seconds, reserved->seconds, limit->seconds),
         [SB_BUDGET_TOKENS] = exceeds(own.tokens, more->tokens, limit->tokens),
-        [SB_BUDGET_SITE_TOKENS] = exceeds(site.tokens, more->tokens, site_tokens_max),
+        [SB_BUDGET_SITE_SECONDS] = exceeds(site.seconds, reserved->seconds, site_limit->seconds),
+        [SB_BUDGET_SITE_TOKENS] = exceeds(site.tokens, more->tokens, site_limit->tokens),
     };
     for (size_t i = 0; i < SB_COUNT(refusals); i++) {
         if (!refusals[i])
@@ -99,10 +103,10 @@ static enum sb_error check(struct sb_db_conn *tx, const struct sb_reservation *r
 }
 
 enum sb_error sb_budget_reserve(struct sb_db_conn *tx, const struct sb_reservation *reservation,
-                                const struct sb_spend *limit, int64_t site_tokens_max,
+                                const struct sb_spend *limit, const struct sb_spend *site_limit,
                                 struct sb_reserved *reserved)
 {
-    enum sb_error error = check(tx, reservation, limit, site_tokens_max, reserved);
+    enum sb_error error = check(tx, reservation, limit, site_limit, reserved);
     if (error != SB_OK)
         return error;
     return sb_db_exec(
@@ -139,11 +143,11 @@ enum sb_error sb_budget_settle(struct sb_db_conn *tx, const char *reservation_id
 }
 
 enum sb_error sb_budget_pay(struct sb_db_conn *tx, const struct sb_reservation *reservation,
-                            const struct sb_spend *limit, int64_t site_tokens_max,
+                            const struct sb_spend *limit, const struct sb_spend *site_limit,
                             struct sb_reserved *reserved)
 {
     const struct sb_spend *spend = &reservation->spend;
-    enum sb_error error = check(tx, reservation, limit, site_tokens_max, reserved);
+    enum sb_error error = check(tx, reservation, limit, site_limit, reserved);
     if (error != SB_OK)
         return error;
     return sb_db_exec(tx,

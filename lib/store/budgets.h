@@ -16,10 +16,11 @@ enum sb_budget {
     SB_BUDGET_TURNS,
     SB_BUDGET_SECONDS,
     SB_BUDGET_TOKENS,
-    SB_BUDGET_SITE_TOKENS, /* of all owners together */
+    SB_BUDGET_SITE_SECONDS, /* of all owners together */
+    SB_BUDGET_SITE_TOKENS,
     SB_BUDGET__MAX
 };
-/* "turns", "seconds", "tokens", "tokens of the whole site"; NULL at the end. */
+/* "turns", "seconds", "tokens", "seconds of the whole site" and so on; NULL at the end. */
 extern const char *const sb_budget_names[SB_BUDGET__MAX + 1];
 
 struct sb_reservation {
@@ -41,11 +42,11 @@ struct sb_reserved {
 };
 
 /* Inside a closure: sets aside reservation->spend, if with what was spent today and what is set
- * aside it is within *limit (0: unlimited) and site_tokens_max (0: unlimited).
- * SB_E_BUDGET_EXCEEDED: it is not. */
+ * aside it is within *limit, and with that of all owners within *site_limit (its turns are not
+ * looked at); 0: unlimited. SB_E_BUDGET_EXCEEDED: it is not. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
 sb_budget_reserve(struct sb_db_conn *tx, const struct sb_reservation *reservation,
-                  const struct sb_spend *limit, int64_t site_tokens_max,
+                  const struct sb_spend *limit, const struct sb_spend *site_limit,
                   struct sb_reserved *reserved);
 
 /* Inside a closure: gives the reservation back and counts *real as spent on its day, for the owner
@@ -56,9 +57,11 @@ sb_budget_settle(struct sb_db_conn *tx, const char *reservation_id, const struct
 /* Inside a closure: counts reservation->spend as spent at once, under the same conditions; its id
  * and deadline are not used, and seconds_least is 0. For what costs the same whatever becomes of
  * it. */
-SB_NONNULL_ALL SB_MUST_CHECK enum sb_error
-sb_budget_pay(struct sb_db_conn *tx, const struct sb_reservation *reservation,
-              const struct sb_spend *limit, int64_t site_tokens_max, struct sb_reserved *reserved);
+SB_NONNULL_ALL SB_MUST_CHECK enum sb_error sb_budget_pay(struct sb_db_conn *tx,
+                                                         const struct sb_reservation *reservation,
+                                                         const struct sb_spend *limit,
+                                                         const struct sb_spend *site_limit,
+                                                         struct sb_reserved *reserved);
 
 /* Inside a closure: takes a payment back. What erasure has removed stays so. */
 SB_NONNULL_ALL SB_MUST_CHECK enum sb_error

@@ -24,7 +24,7 @@ TestSuite(budgets, .init = set_up, .fini = tear_down);
 struct reserve {
     struct sb_reservation reservation;
     struct sb_spend limit;
-    int64_t site_tokens_max;
+    struct sb_spend site_limit;
     struct sb_reserved reserved;
 };
 
@@ -37,15 +37,14 @@ struct settle {
 static enum sb_error reserve_in(struct sb_db_conn *tx, void *context)
 {
     struct reserve *work = context;
-    return sb_budget_reserve(tx, &work->reservation, &work->limit, work->site_tokens_max,
+    return sb_budget_reserve(tx, &work->reservation, &work->limit, &work->site_limit,
                              &work->reserved);
 }
 
 static enum sb_error pay_in(struct sb_db_conn *tx, void *context)
 {
     struct reserve *work = context;
-    return sb_budget_pay(tx, &work->reservation, &work->limit, work->site_tokens_max,
-                         &work->reserved);
+    return sb_budget_pay(tx, &work->reservation, &work->limit, &work->site_limit, &work->reserved);
 }
 
 static enum sb_error refund_in(struct sb_db_conn *tx, void *context)
@@ -304,7 +303,7 @@ Test(budgets, reservations_are_removed_a_day_late)
 
 Test(budgets, the_site_has_a_budget_of_tokens_over_all_owners)
 {
-    struct reserve work = {.limit = limit, .site_tokens_max = 1500};
+    struct reserve work = {.limit = limit, .site_limit = {.tokens = 1500}};
     cr_assert_eq(reserve_at("a", "user:ada", SPEND(0, 0, 800), now_ms, &work), SB_OK);
     settle("a", SPEND(0, 0, 700));
     cr_assert_eq(reserve_at("b", "user:bob", SPEND(0, 0, 500), now_ms, &work), SB_OK);
@@ -316,6 +315,22 @@ Test(budgets, the_site_has_a_budget_of_tokens_over_all_owners)
                  SB_E_BUDGET_EXCEEDED);
     cr_assert_eq(reserve_at("e", "visitor:w", SPEND(0, 0, 800), now_ms + 60000, &work), SB_OK,
                  "what was set aside and not settled in time counts no more");
+}
+
+Test(budgets, the_site_has_a_budget_of_seconds_over_all_owners)
+{
+    struct reserve work = {.limit = {.seconds = 100}, .site_limit = {.seconds = 150}};
+    cr_assert_eq(reserve_at("a", "user:ada", SPEND(0, 90, 0), now_ms, &work), SB_OK);
+    settle("a", SPEND(0, 80, 0));
+    cr_assert_eq(reserve_at("b", "visitor:v", SPEND(0, 71, 0), now_ms, &work),
+                 SB_E_BUDGET_EXCEEDED);
+    cr_assert_eq(work.reserved.exceeded, SB_BUDGET_SITE_SECONDS);
+    work.reservation.seconds_least = 10;
+    cr_assert_eq(reserve_at("b", "visitor:v", SPEND(0, 90, 0), now_ms, &work), SB_OK);
+    cr_assert_eq(work.reserved.seconds, 70, "so many are left of the site's");
+    work.reservation.seconds_least = 1;
+    cr_assert_eq(reserve_at("c", "user:bob", SPEND(0, 90, 0), now_ms, &work), SB_E_BUDGET_EXCEEDED);
+    cr_assert_eq(work.reserved.exceeded, SB_BUDGET_SITE_SECONDS);
 }
 
 static enum sb_error write_usage(const struct sb_usage *usage, void *context)
