@@ -5,7 +5,7 @@
 enum { SERIAL = 1, PAGE_SIZE = 4096 }; /* one stream a file: any number will do */
 
 /* OpusTags (RFC 7845, section 5.2) of nobody, with no comment. */
-static unsigned char tags[] = "OpusTags\0\0\0\0\0\0\0";
+static const unsigned char tags[] = "OpusTags\0\0\0\0\0\0\0";
 
 static bool write_page(struct sb_ogg_writer *writer, const ogg_page *page)
 {
