@@ -12,7 +12,7 @@
 #include "http/json.h"
 #include "http/multipart.h"
 
-enum { PIECE = 16 * 1024, FORM_TEXT_MAX = 16 * 1024 };
+enum { PIECE = 16 * 1024, HELD = 4 * 1024, FORM_TEXT_MAX = 16 * 1024 };
 
 struct fields {
     const char *text, *session_id, *language;
@@ -140,7 +140,7 @@ struct form {
     const char *name;   /* its name; NULL: it is the recording */
     bool audio;         /* the recording has come */
     size_t held_length;
-    char held[PIECE]; /* of the recording: a body of line ends comes byte by byte */
+    char held[HELD]; /* of the recording: a body of line ends comes byte by byte */
 };
 
 static enum sb_error write_held(struct form *form)

@@ -38,7 +38,7 @@ async function round(who, thought, take) {
 }
 
 async function turns() {
-    const webm = fs.readFileSync(BENCH_RECORDING);
+    const webm = numbered(fs.readFileSync(BENCH_RECORDING), 0);
     const whole = deltas(sentences(0).join(' ')).length + 2; // ... and one that says why it stops
     print({ what: 'delays', ...delays, first_clause: firstClause, nominal_us: nominal(firstClause) });
     for (let at = 0; at <= Number(ROUNDS); at++) {
