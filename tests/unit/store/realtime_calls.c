@@ -210,14 +210,14 @@ Test(realtime_calls, only_calls_that_ended_before_are_removed_in_portions)
 static enum sb_error reserve_in(struct sb_db_conn *tx, void *context)
 {
     struct sb_reserved reserved;
-    const struct sb_spend limit = {.seconds = 60};
+    const struct sb_spend limit = {.seconds = 60}, unlimited = {0};
     return sb_budget_reserve(tx,
                              &(struct sb_reservation){.id = context,
                                                       .owner = "user:ada",
                                                       .spend = {.turns = 1, .seconds = 60},
                                                       .now_ms = NOW_MS,
                                                       .deadline_ms = NOW_MS + 90000},
-                             &limit, 0, &reserved);
+                             &limit, &unlimited, &reserved);
 }
 
 static enum sb_error forget_usage(struct sb_db_conn *tx, void *context)
