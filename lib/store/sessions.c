@@ -345,10 +345,11 @@ enum sb_error sb_sessions_put(struct sb_db_conn *tx, const struct sb_items_batch
     enum sb_error error = begin_putting(tx, batch, &putting);
     for (size_t i = 0; error == SB_OK && i < batch->count; i++)
         error = put_item(tx, &batch->items[i], batch->now_ms, &putting);
+    /* Processes of a build that did not count yet may have put what is made shorter here. */
     if (error == SB_OK)
         error = sb_db_exec(tx,
                            "UPDATE sessions SET updated_at = max(updated_at, $2),"
-                           " characters = characters + $3 WHERE key = $1",
+                           " characters = max(characters + $3, 0) WHERE key = $1",
                            SB_DB_VALUES(SB_DB_INT(putting.key), SB_DB_INT(batch->now_ms),
                                         SB_DB_INT(putting.characters)),
                            NULL);

@@ -67,7 +67,7 @@ struct sb_voice_recording {
     int pcm_fd;     /* the same as signed 16-bit PCM, mono, 16 kHz; -1: not decoded */
     int64_t pcm_length;
     int ogg_fd;           /* what was decoded, as it was coded: Opus in Ogg, a tenth of the bytes */
-    int64_t ogg_length;   /* 0: it was coded otherwise */
+    int64_t ogg_length;   /* 0: there is the PCM alone */
     const char *language; /* ISO 639-1; NULL: unknown */
 };
 

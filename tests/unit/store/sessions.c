@@ -423,6 +423,15 @@ Test(sessions, one_session_with_too_much_text_takes_no_more)
     cr_assert_eq(put_long(GUEST, "s1", "a", 1, NOW_MS), SB_OK, "what is there may become less");
 }
 
+Test(sessions, what_was_put_uncounted_may_be_made_shorter)
+{
+    open_at(GUEST, "s1", NOW_MS);
+    cr_assert_eq(put_long(GUEST, "s1", "a", 10, NOW_MS), SB_OK);
+    store_sql(&store, "UPDATE sessions SET characters = 0");
+    cr_assert_eq(put_long(GUEST, "s1", "a", 3, NOW_MS), SB_OK);
+    cr_expect_eq(characters(), 0);
+}
+
 Test(sessions, users_may_keep_more_text_than_visitors)
 {
     open_at("user:ada", "s1", NOW_MS);
